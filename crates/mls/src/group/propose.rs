@@ -1,0 +1,484 @@
+//! Proposals: own ones, those received and kept for a commit, and those from outside the group
+//! (RFC 9420 §12.1).
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use keyroom_crypto::{CryptoRng, Secret, Signer, Zeroizing};
+use keyroom_wire::{
+    AuthenticatedContent, Commit, Content, Decode, DecodeError, Encode, ExternalSender, FramedContent, GroupContext,
+    KeyPackage, LeafIndex, LeafNodeSource, Limits, MlsMessage, Opaque, Proposal, ProposalOrRef, ProposalRef,
+    PublicMessage, Reader, Sender, WireFormat,
+};
+
+use super::Group;
+use super::keys::{put, put_bytes};
+use crate::config::{Config, Inputs};
+use crate::error::{Error, NotYet, Refusal, Rule, Usage};
+use crate::extension::GroupExtensions;
+use crate::framing::{self, VerifiedContent};
+use crate::key_package::ValidKeyPackage;
+use crate::leaf_node::{LeafExpectation, LeafNodeParts, LeafPlace, generate_key_pair, sign_leaf};
+use crate::proposals::{ListError, ListRules, ProposalEntry, ProposalList, PskContext, check_proposal};
+use crate::public::{Committer, PublicState};
+use crate::record::{ChangeSet, RecordKey, RecordKind, RecordValue};
+
+/// The proposals of the current epoch that a commit may name by reference.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ProposalCache {
+    cached: BTreeMap<ProposalRef, Cached>,
+    next: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Cached {
+    number: u64,
+    proposal: Arc<Proposal>,
+    sender: Sender,
+    /// The private key of an own Update.
+    leaf_private: Option<Arc<Secret>>,
+}
+
+/// A proposal that waits for a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingProposal {
+    /// Its reference.
+    pub reference: ProposalRef,
+    /// What is proposed.
+    pub proposal: Arc<Proposal>,
+    /// Who proposed it.
+    pub sender: Sender,
+}
+
+impl ProposalCache {
+    /// Keeps a proposal; one that is known already changes nothing (checklist row 138).
+    pub(crate) fn insert(
+        &mut self,
+        reference: ProposalRef,
+        content: &FramedContent,
+        leaf_private: Option<Secret>,
+        config: &Config,
+        changes: &mut ChangeSet,
+    ) -> Result<(), Error> {
+        let Content::Proposal(proposal) = &content.content else { return Err(Rule::SenderMayNotSend.into()) };
+        if self.cached.contains_key(&reference) {
+            return Ok(());
+        }
+        self.check_room(config)?;
+        let leaf_private = leaf_private.map(Arc::new);
+        let cached =
+            Cached { number: self.next, proposal: Arc::new(proposal.clone()), sender: content.sender, leaf_private };
+        self.next += 1;
+        changes.put(RecordKey::new(RecordKind::Proposal, content.epoch, cached.number), cached.encode(&reference));
+        self.cached.insert(reference, cached);
+        Ok(())
+    }
+
+    fn check_room(&self, config: &Config) -> Result<(), Refusal> {
+        if self.cached.len() < config.max_proposals { Ok(()) } else { Err(Refusal::TooManyProposals) }
+    }
+
+    fn remove(&mut self, reference: &ProposalRef) -> Option<u64> {
+        self.cached.remove(reference).map(|cached| cached.number)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.cached.is_empty()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.cached.clear();
+    }
+
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
+    pub(super) fn with_next(next: u64) -> Self {
+        Self { cached: BTreeMap::new(), next }
+    }
+
+    pub(super) fn numbers(&self) -> Vec<u64> {
+        let mut numbers: Vec<u64> = self.cached.values().map(|cached| cached.number).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    pub(super) fn store_all(&self, epoch: u64, changes: &mut ChangeSet) {
+        for (reference, cached) in &self.cached {
+            changes.put(RecordKey::new(RecordKind::Proposal, epoch, cached.number), cached.encode(reference));
+        }
+    }
+
+    pub(super) fn restore(&mut self, key: RecordKey, bytes: &[u8]) -> Result<(), Error> {
+        let (reference, cached) = Cached::decode(key.minor, bytes).map_err(|_| Error::Corrupt(key))?;
+        self.cached.insert(reference, cached);
+        Ok(())
+    }
+
+    /// In the order in which they arrived.
+    fn in_order(&self) -> Vec<(&ProposalRef, &Cached)> {
+        let mut all: Vec<_> = self.cached.iter().collect();
+        all.sort_unstable_by_key(|(_, cached)| cached.number);
+        all
+    }
+
+    /// All, as entries of a list by reference, in the order in which they arrived.
+    pub(super) fn listed(&self) -> Vec<ProposalEntry> {
+        self.in_order().into_iter().map(|(reference, cached)| cached.listed(reference)).collect()
+    }
+
+    /// The proposals of a commit with their senders, and the rules for such a list checked (§12.2).
+    pub(crate) fn resolve(
+        &self,
+        commit: &Commit,
+        committer: Committer,
+        public: &PublicState,
+        config: &Config,
+        psks: PskContext,
+    ) -> Result<ProposalList, Error> {
+        if commit.proposals.len() > config.max_proposals {
+            return Err(Refusal::TooManyProposals.into());
+        }
+        let entries = commit
+            .proposals
+            .iter()
+            .map(|entry| match entry {
+                ProposalOrRef::Proposal(proposal) => Ok(ProposalEntry {
+                    proposal: Arc::new(proposal.clone()),
+                    sender: committer.sender(),
+                    reference: None,
+                }),
+                ProposalOrRef::Reference(reference) => match self.cached.get(reference) {
+                    Some(cached) => Ok(cached.listed(reference)),
+                    None if committer == Committer::New => Err(Rule::ExternalProposalByReference.into()),
+                    None => Err(NotYet::UnknownProposal(reference.clone()).into()),
+                },
+            })
+            .collect::<Result<Vec<_>, Error>>()?;
+        check_list(entries, committer, public, config, psks)
+    }
+
+    /// The own Update among the proposals of a list, with its private key.
+    pub(super) fn own_update(&self, list: &ProposalList) -> Option<(&ProposalRef, &Secret)> {
+        list.iter().find_map(|entry| {
+            let (reference, cached) = self.cached.get_key_value(entry.reference.as_ref()?)?;
+            Some((reference, cached.leaf_private.as_deref()?))
+        })
+    }
+
+    pub(super) fn take_leaf_private(&mut self, reference: &ProposalRef) -> Option<Secret> {
+        Arc::into_inner(self.cached.get_mut(reference)?.leaf_private.take()?)
+    }
+}
+
+/// Checks the rules of §12.2 for a list and its committer.
+pub(crate) fn check_list(
+    entries: Vec<ProposalEntry>,
+    committer: Committer,
+    public: &PublicState,
+    config: &Config,
+    psks: PskContext,
+) -> Result<ProposalList, Error> {
+    let is_member = |leaf_index| is_member(public, leaf_index);
+    let rules = list_rules(public, config, psks, &is_member);
+    let list = match committer {
+        Committer::Member(leaf_index) => ProposalList::of_member(entries, leaf_index, &rules),
+        Committer::New => ProposalList::of_external_commit(entries, &rules),
+    };
+    list.map_err(|error| match error {
+        ListError::Rule(rule) => rule.into(),
+        ListError::TooManyProposals => Refusal::TooManyProposals.into(),
+        ListError::TooManyPsks => Refusal::TooManyPsks.into(),
+    })
+}
+
+/// Whether a leaf is a member's. One that is not in memory is asked for when the proposals are applied.
+fn is_member(public: &PublicState, leaf_index: LeafIndex) -> bool {
+    public.leaf(leaf_index).map_or(true, |leaf| leaf.is_some())
+}
+
+fn list_rules<'a>(
+    public: &PublicState,
+    config: &'a Config,
+    psks: PskContext,
+    is_member: &'a dyn Fn(LeafIndex) -> bool,
+) -> ListRules<'a> {
+    ListRules {
+        suite: public.suite,
+        version: public.context.version,
+        table: &config.proposals,
+        is_member,
+        psks,
+        max_proposals: config.max_proposals,
+        max_bytes: config.max_proposal_bytes,
+        max_psks: config.max_psks,
+    }
+}
+
+impl Cached {
+    fn listed(&self, reference: &ProposalRef) -> ProposalEntry {
+        ProposalEntry { proposal: self.proposal.clone(), sender: self.sender, reference: Some(reference.clone()) }
+    }
+
+    fn encode(&self, reference: &ProposalRef) -> RecordValue {
+        let proposal = self.proposal.to_bytes();
+        let room = proposal.len() + reference.len() + self.leaf_private.as_deref().map_or(0, Secret::len) + 32;
+        let mut out = Zeroizing::new(Vec::with_capacity(room));
+        put_bytes(&mut out, reference.as_slice());
+        put(&mut out, self.sender);
+        put_bytes(&mut out, &proposal);
+        put_bytes(&mut out, self.leaf_private.as_deref().map(Secret::expose).unwrap_or_default());
+        out
+    }
+
+    fn decode(number: u64, bytes: &[u8]) -> Result<(ProposalRef, Self), DecodeError> {
+        let limits = Limits::default();
+        let mut reader = Reader::new(bytes, limits);
+        let reference = ProposalRef::from(reader.field()?);
+        let sender = Sender::decode(&mut reader)?;
+        let proposal = Arc::new(Proposal::from_bytes(reader.opaque()?, &limits)?);
+        let private = reader.field()?;
+        reader.finish()?;
+        let leaf_private = (!private.is_empty()).then(|| Arc::new(Secret::copy_of(private)));
+        Ok((reference, Self { number, proposal, sender, leaf_private }))
+    }
+}
+
+/// An own proposal on its way out. The change set must be durable before the message leaves.
+#[derive(Debug)]
+pub struct OutgoingProposal {
+    /// The message, an encoded MLSMessage.
+    pub message: Vec<u8>,
+    /// The reference by which commits name the proposal.
+    pub reference: ProposalRef,
+    /// What changed.
+    pub changes: ChangeSet,
+}
+
+impl Group {
+    /// The proposals that wait for a commit, in the order in which they arrived.
+    pub fn pending_proposals(&self) -> Vec<PendingProposal> {
+        let all = self.proposals.in_order();
+        all.into_iter()
+            .map(|(reference, cached)| PendingProposal {
+                reference: reference.clone(),
+                proposal: cached.proposal.clone(),
+                sender: cached.sender,
+            })
+            .collect()
+    }
+
+    /// Forgets a waiting proposal: one that the application does not want, or that cannot be
+    /// committed. A commit of another member that names it can then not be read until the proposal
+    /// has been processed again.
+    ///
+    /// # Errors
+    /// [`Usage::NoSuchProposal`].
+    pub fn drop_proposal(&mut self, reference: &ProposalRef) -> Result<ChangeSet, Error> {
+        let number = self.proposals.remove(reference).ok_or(Usage::NoSuchProposal)?;
+        let mut changes = self.changes();
+        changes.delete(RecordKey::new(RecordKind::Proposal, self.epoch(), number));
+        changes.put(RecordKey::HEAD, self.head()?);
+        Ok(self.changed(changes))
+    }
+
+    /// Proposes a change (§12.1). For an own Update use [`Group::propose_update`].
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a signer that is not the own one; [`Rule::SenderMayNotPropose`] for a
+    /// type that members do not propose by reference.
+    pub fn propose(
+        &mut self,
+        proposal: Proposal,
+        authenticated_data: &[u8],
+        signer: &dyn Signer,
+        inputs: &Inputs<'_>,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<OutgoingProposal, Error> {
+        if matches!(proposal, Proposal::Update { .. } | Proposal::ExternalInit { .. }) {
+            return Err(Rule::SenderMayNotPropose.into());
+        }
+        self.send_proposal(proposal, None, authenticated_data, signer, inputs, rng)
+    }
+
+    /// Proposes a new encryption key for the own leaf (§12.1.2); `new_signer` also replaces the
+    /// signature key. The new key is stored with the change set and takes effect with the commit.
+    ///
+    /// # Errors
+    /// As [`Group::propose`].
+    pub fn propose_update(
+        &mut self,
+        authenticated_data: &[u8],
+        signer: &dyn Signer,
+        new_signer: Option<&dyn Signer>,
+        inputs: &Inputs<'_>,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<OutgoingProposal, Error> {
+        let own = self.public.leaf(self.own_leaf)?.ok_or(Usage::NotMember)?.node().to_owned()?;
+        let pair = generate_key_pair(self.suite(), rng)?;
+        let parts = LeafNodeParts::successor(&own, pair.public, LeafNodeSource::Update);
+        let place = LeafPlace::Update { group_id: self.group_id(), leaf_index: self.own_leaf };
+        let leaf_node = sign_leaf(parts, place, new_signer.unwrap_or(signer), rng)?;
+        self.send_proposal(
+            Proposal::Update { leaf_node: Box::new(leaf_node) },
+            Some(pair.private),
+            authenticated_data,
+            signer,
+            inputs,
+            rng,
+        )
+    }
+
+    fn send_proposal(
+        &mut self,
+        proposal: Proposal,
+        leaf_private: Option<Secret>,
+        authenticated_data: &[u8],
+        signer: &dyn Signer,
+        inputs: &Inputs<'_>,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<OutgoingProposal, Error> {
+        self.check_active()?;
+        self.check_signer(signer)?;
+        // Everything that can fail comes before a key is spent.
+        self.proposals.check_room(&self.config)?;
+        check_alone(&proposal, Sender::Member(self.own_leaf), &self.public, &self.config, inputs)?;
+        let content = self.framed(Content::Proposal(proposal), authenticated_data);
+        let wire_format = self.config.handshakes.sends();
+        let content = framing::sign(signer, wire_format, content, &self.public.context_bytes, rng)?;
+        let verified = VerifiedContent::own(content);
+        let reference = verified.proposal_ref(self.suite());
+        let mut changes = self.changes();
+        let message = self.protect(verified.authenticated(), &mut changes, rng)?;
+        let config = self.config.clone();
+        self.proposals.insert(reference.clone(), verified.framed(), leaf_private, &config, &mut changes)?;
+        changes.put(RecordKey::HEAD, self.head()?);
+        Ok(OutgoingProposal { message: message.to_bytes(), reference, changes: self.changed(changes) })
+    }
+
+    /// Keeps a received proposal after checking what can be checked before a commit names it.
+    pub(super) fn keep_proposal(
+        &mut self,
+        verified: &VerifiedContent,
+        inputs: &Inputs<'_>,
+        changes: &mut ChangeSet,
+    ) -> Result<PendingProposal, Error> {
+        let reference = verified.proposal_ref(self.suite());
+        let framed = verified.framed();
+        let Content::Proposal(proposal) = &framed.content else { return Err(Rule::SenderMayNotSend.into()) };
+        check_alone(proposal, framed.sender, &self.public, &self.config, inputs)?;
+        let config = self.config.clone();
+        self.proposals.insert(reference.clone(), framed, None, &config, changes)?;
+        changes.put(RecordKey::HEAD, self.head()?);
+        Ok(PendingProposal { reference, proposal: Arc::new(proposal.clone()), sender: framed.sender })
+    }
+
+    /// The content of an own message of the current epoch.
+    pub(super) fn framed(&self, content: Content, authenticated_data: &[u8]) -> FramedContent {
+        FramedContent {
+            group_id: self.group_id().clone(),
+            epoch: self.epoch(),
+            sender: Sender::Member(self.own_leaf),
+            authenticated_data: authenticated_data.into(),
+            content,
+        }
+    }
+}
+
+/// Checks a proposal on its own, before it is kept (§12.1, checklist row 120).
+pub(crate) fn check_alone(
+    proposal: &Proposal,
+    sender: Sender,
+    public: &PublicState,
+    config: &Config,
+    inputs: &Inputs<'_>,
+) -> Result<(), Error> {
+    let expectation = LeafExpectation {
+        suite: public.suite,
+        version: public.context.version,
+        group: Some(&public.extensions),
+        extensions: &config.extensions,
+        lifetimes: config.lifetime,
+        now: Some(inputs.now),
+    };
+    let is_member = |leaf_index| is_member(public, leaf_index);
+    check_proposal(proposal, &list_rules(public, config, PskContext::Group, &is_member))?;
+    let proposal_type = proposal.proposal_type();
+    let entry = config.proposals.entry(proposal_type).ok_or(Rule::ProposalTypeNotSupported)?;
+    if !entry.may_send(sender) {
+        return Err(Rule::SenderMayNotPropose.into());
+    }
+    match (proposal, sender) {
+        (Proposal::Add { key_package }, _) => {
+            ValidKeyPackage::validate((**key_package).clone(), &expectation)?;
+        }
+        (Proposal::Update { leaf_node }, Sender::Member(leaf_index)) => {
+            let place = LeafPlace::Update { group_id: &public.context.group_id, leaf_index };
+            expectation.validate(place, (**leaf_node).clone())?;
+        }
+        (Proposal::GroupContextExtensions { extensions }, _) => {
+            GroupExtensions::validate(extensions.clone(), public.suite, &config.extensions)?;
+        }
+        (Proposal::Custom { .. }, _) => {
+            let members = public.tree.members();
+            if !public.counts.every_member_supports_proposal(proposal_type, members) {
+                return Err(Rule::ProposalTypeNotSupported.into());
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// A proposal of an external sender that the group lists (§12.1.8.1), as a PublicMessage.
+///
+/// # Errors
+/// [`Usage::WrongSigner`] if the signer's key is not in the group's `external_senders`;
+/// [`Error::Crypto`] if signing fails.
+pub fn propose_externally(
+    context: &GroupContext,
+    proposal: Proposal,
+    signer: &dyn Signer,
+    rng: &mut dyn CryptoRng,
+) -> Result<Vec<u8>, Error> {
+    let senders: Vec<ExternalSender> =
+        context.extensions.read(keyroom_wire::ExtensionType::EXTERNAL_SENDERS, &Limits::default())?.unwrap_or_default();
+    let position = senders.iter().position(|sender| sender.signature_key == *signer.public_key());
+    let position = position.and_then(|position| u32::try_from(position).ok()).ok_or(Usage::WrongSigner)?;
+    from_outside(context, Sender::External(position), proposal, signer, rng)
+}
+
+/// The proposal of a client that asks to be added itself (§12.1.8), as a PublicMessage.
+///
+/// # Errors
+/// [`Error::Crypto`] if signing fails.
+pub fn propose_own_addition(
+    context: &GroupContext,
+    key_package: KeyPackage,
+    signer: &dyn Signer,
+    rng: &mut dyn CryptoRng,
+) -> Result<Vec<u8>, Error> {
+    from_outside(context, Sender::NewMemberProposal, Proposal::Add { key_package: Box::new(key_package) }, signer, rng)
+}
+
+fn from_outside(
+    context: &GroupContext,
+    sender: Sender,
+    proposal: Proposal,
+    signer: &dyn Signer,
+    rng: &mut dyn CryptoRng,
+) -> Result<Vec<u8>, Error> {
+    let content = FramedContent {
+        group_id: context.group_id.clone(),
+        epoch: context.epoch,
+        sender,
+        authenticated_data: Opaque::default(),
+        content: Content::Proposal(proposal),
+    };
+    let AuthenticatedContent { content, auth, .. } =
+        framing::sign(signer, WireFormat::PUBLIC_MESSAGE, content, b"", rng)?;
+    Ok(MlsMessage::PublicMessage(PublicMessage { content, auth, membership_tag: None }).to_bytes())
+}

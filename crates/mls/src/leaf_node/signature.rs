@@ -1,0 +1,80 @@
+use alloc::vec::Vec;
+
+use keyroom_crypto::{Suite, VerifyJob, labels};
+use keyroom_wire::{GroupId, LeafIndex, LeafNode, LeafNodeRef, LeafNodeSource};
+
+use crate::error::Rule;
+
+pub(super) const LABEL: &str = "LeafNodeTBS";
+
+/// Signatures gathered before they are checked: enough for a provider to spread over its threads,
+/// few enough that the messages take a few megabytes.
+const GATHERED: usize = 4_096;
+
+/// A leaf of a tree that breaks a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidLeaf {
+    /// Which leaf.
+    pub leaf_index: LeafIndex,
+    /// Which rule.
+    pub rule: Rule,
+}
+
+/// Verifies the signatures of the leaves of a tree (RFC 9420 §7.3), in batches.
+///
+/// # Errors
+/// The first leaf whose signature fails, with [`Rule::LeafSignature`], or [`Rule::InvalidPublicKey`]
+/// if the suite refuses its key.
+pub fn verify_leaf_signatures<'a>(
+    suite: &dyn Suite,
+    group_id: &GroupId,
+    leaves: impl IntoIterator<Item = (LeafIndex, LeafNodeRef<'a>)>,
+) -> Result<(), InvalidLeaf> {
+    let mut batch = Vec::new();
+    for (leaf_index, leaf) in leaves {
+        let message = signed_message_ref(&leaf, group_id, leaf_index);
+        batch.push(Signed { leaf_index, public_key: leaf.signature_key, message, signature: leaf.signature });
+        if batch.len() == GATHERED {
+            verify_batch(suite, &batch)?;
+            batch.clear();
+        }
+    }
+    verify_batch(suite, &batch)
+}
+
+struct Signed<'a> {
+    leaf_index: LeafIndex,
+    public_key: &'a [u8],
+    message: Vec<u8>,
+    signature: &'a [u8],
+}
+
+fn verify_batch(suite: &dyn Suite, batch: &[Signed<'_>]) -> Result<(), InvalidLeaf> {
+    let jobs: Vec<VerifyJob<'_>> = batch
+        .iter()
+        .map(|leaf| VerifyJob { public_key: leaf.public_key, message: &leaf.message, signature: leaf.signature })
+        .collect();
+    let Err(position) = suite.verify_many(&jobs) else { return Ok(()) };
+    // A provider that names a position outside the batch still means that something failed.
+    let leaf = batch.get(position).or(batch.first());
+    leaf.map_or(Ok(()), |leaf| {
+        Err(InvalidLeaf { leaf_index: leaf.leaf_index, rule: fault(suite, leaf.public_key, Rule::LeafSignature) })
+    })
+}
+
+/// What the signature of a leaf covers, its label included. The source decides whether the place is
+/// part of it (§7.2).
+pub(crate) fn signed_message(leaf: &LeafNode, place: Option<(&GroupId, LeafIndex)>) -> Vec<u8> {
+    let place = place.filter(|_| !matches!(leaf.leaf_node_source, LeafNodeSource::KeyPackage(_)));
+    labels::sign_content(LABEL, &leaf.tbs(place))
+}
+
+fn signed_message_ref(leaf: &LeafNodeRef<'_>, group_id: &GroupId, leaf_index: LeafIndex) -> Vec<u8> {
+    let bound = !matches!(leaf.leaf_node_source, LeafNodeSource::KeyPackage(_));
+    labels::sign_content(LABEL, &leaf.tbs(bound.then_some((group_id, leaf_index))))
+}
+
+/// Why a signature failed: the key itself, or else the rule on the signature.
+pub(crate) fn fault(suite: &dyn Suite, public_key: &[u8], otherwise: Rule) -> Rule {
+    if suite.validate_signature_key(public_key).is_err() { Rule::InvalidPublicKey } else { otherwise }
+}

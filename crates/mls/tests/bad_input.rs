@@ -1,0 +1,157 @@
+//! What a member refuses, and that it is the same member afterwards, to the byte. Section letters
+//! and numbers name the rows of the checklist of receiver rules.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::type_complexity,
+    reason = "test"
+)]
+
+mod bad_input {
+    pub(crate) mod commits;
+    pub(crate) mod framing;
+    pub(crate) mod joining;
+    pub(crate) mod mutation;
+}
+mod common;
+
+use common::insider::Insider;
+use common::{Client, Member, config, now, room};
+use keyroom_crypto::{CryptoRng, labels};
+use keyroom_mls::config::{Config, HandshakePolicy};
+use keyroom_mls::error::{Error, NotYet, Rule};
+use keyroom_mls::key_package::KeyPackageBundle;
+use keyroom_mls::leaf_node::LifetimeCheck;
+use keyroom_mls::public::{Observed, PublicGroup};
+use keyroom_rustcrypto::RUSTCRYPTO;
+use keyroom_wire::{Content, Decode, KeyPackage, LeafIndex, Limits, MlsMessage};
+
+use crate::bad_input::joining;
+
+/// Alice, who reads; Bob, who breaks rules; others; and a blank leaf where Charlie was.
+pub(crate) struct Bench {
+    pub(crate) members: Vec<Member>,
+    pub(crate) rng: Box<dyn CryptoRng>,
+    /// Someone outside who reads what is public, and refuses for the same reasons.
+    pub(crate) observer: Option<PublicGroup>,
+}
+
+pub(crate) const BLANK: LeafIndex = LeafIndex(2);
+
+impl Bench {
+    pub(crate) fn new(seed: u64, config: std::sync::Arc<Config>) -> Self {
+        // As strict as it can be set, so that every rule shows.
+        let strict = Config { received_lifetimes: LifetimeCheck::LengthAndRange, ..Config::clone(&config) };
+        let config = std::sync::Arc::new(strict);
+        let mut rng = keyroom_vectors::rng(seed);
+        let names = ["alice", "bob", "charlie", "dana", "erin", "frank"];
+        let mut members = room(&names, 1, config, &mut rng);
+        for from in [3, 0, 5] {
+            common::commit(&mut members, from, &mut rng, |builder| builder);
+        }
+        members.remove(2);
+        common::commit(&mut members, 0, &mut rng, |builder| builder.remove(BLANK));
+        let info = members[0].group.group_info(joining::INFO, members[0].client.signer.as_ref(), &mut rng).unwrap();
+        let config = std::sync::Arc::new(members[0].group.config().clone());
+        let public = matches!(config.handshakes, HandshakePolicy::Public);
+        let observing = PublicGroup::observe(&RUSTCRYPTO, &info, None, config, &now(), &mut rng).unwrap();
+        let verdict = observing.questions().accept_unseen();
+        let observer = public.then(|| observing.accept(&verdict).unwrap());
+        Self { members, rng: Box::new(rng), observer }
+    }
+
+    pub(crate) fn open() -> Self {
+        Self::new(1, config())
+    }
+
+    pub(crate) fn bob(&self) -> Insider<'_> {
+        Insider::new(&self.members[1].group, self.members[1].client.signer.as_ref())
+    }
+
+    /// Alice refuses the message, for this reason, and is as before.
+    #[track_caller]
+    pub(crate) fn refuses(&mut self, name: &str, message: &[u8], expected: impl Into<Error>) {
+        self.reader_refuses(0, name, message, expected);
+    }
+
+    #[track_caller]
+    pub(crate) fn reader_refuses(&mut self, reader: usize, name: &str, message: &[u8], expected: impl Into<Error>) {
+        let group = &mut self.members[reader].group;
+        let before = group.snapshot().unwrap();
+        let version = group.version();
+        let outcome = group.process(message, &now());
+        let Err(error) = outcome else { panic!("{name}: accepted") };
+        let expected = expected.into();
+        assert_eq!(error, expected, "{name}");
+        assert!(group.snapshot().unwrap() == before, "{name}: the group has changed");
+        assert_eq!(group.version(), version, "{name}");
+        self.observer_refuses(name, message, &expected);
+    }
+
+    /// So does the observer, if it takes no secret to see.
+    #[track_caller]
+    fn observer_refuses(&mut self, name: &str, message: &[u8], expected: &Error) {
+        let Some(observer) = &mut self.observer else { return };
+        let before = observer.context().clone();
+        let outcome = observer.process(message, &now());
+        let public = matches!(
+            MlsMessage::from_bytes(message, &Limits::default()),
+            Ok(MlsMessage::PublicMessage(message)) if !matches!(message.content.content, Content::Proposal(_))
+        );
+        let unseen = match expected {
+            Error::Rule(Rule::MembershipTag | Rule::ConfirmationTag | Rule::PathDecryption | Rule::PathKeyMismatch) => {
+                true
+            }
+            Error::NotYet(NotYet::Psks(_)) => true,
+            _ => !public,
+        };
+        assert!(outcome.is_err() || unseen, "{name}: accepted by the observer");
+        if !unseen {
+            assert_eq!(outcome.err().as_ref(), Some(expected), "{name}: observed");
+        }
+        assert_eq!(*observer.context(), before, "{name}");
+    }
+
+    fn observe(&mut self, message: &[u8]) {
+        if let Some(observer) = &mut self.observer {
+            let Observed::Commit(staged) = observer.process(message, &now()).unwrap() else { panic!("a commit") };
+            let verdict = staged.questions().accept_unseen();
+            observer.apply(*staged, &verdict).unwrap();
+        }
+    }
+
+    /// All go on as if nothing had happened.
+    pub(crate) fn goes_on(&mut self) {
+        for from in [1, 0] {
+            let (message, _) = common::commit(&mut self.members, from, &mut *self.rng, |builder| builder);
+            self.observe(&message);
+        }
+        common::agree(&self.members);
+        if let Some(observer) = &self.observer {
+            assert_eq!(observer.context(), self.members[0].group.context());
+        }
+        let Self { members, rng, .. } = self;
+        let message = members[1].send("still here", &mut **rng);
+        assert_eq!(members[0].read(&message).1, "bob");
+    }
+
+    pub(crate) fn newcomer(&mut self, name: &'static str) -> (Client, KeyPackageBundle) {
+        let client = Client::new(name, common::suite(1), &mut *self.rng);
+        let bundle = client.bundle(&mut *self.rng);
+        (client, bundle)
+    }
+}
+
+/// Signs leaf and key package again after they have been altered.
+pub(crate) fn resigned(mut package: KeyPackage, client: &Client, rng: &mut dyn CryptoRng) -> KeyPackage {
+    package.leaf_node.signature =
+        labels::sign_with_label(client.signer.as_ref(), "LeafNodeTBS", &package.leaf_node.tbs(None), rng).unwrap();
+    package.signature = labels::sign_with_label(client.signer.as_ref(), "KeyPackageTBS", &package.tbs(), rng).unwrap();
+    package
+}
+
+pub(crate) fn rule(rule: Rule) -> Error {
+    rule.into()
+}
