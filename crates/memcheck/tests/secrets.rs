@@ -1,0 +1,213 @@
+//! No memory that is given back holds a secret of a group (RFC 9420 §9.2, §14): not after keys were
+//! replaced, not after a member left, not by a buffer that grew.
+//!
+//! The life of a group is played twice with the same random numbers: once to learn its secrets, and
+//! again while every freed block is searched for them.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test")]
+
+use std::sync::Arc;
+
+use keyroom_crypto::{CryptoRng, Signer, Suite};
+use keyroom_memcheck::{Watching, blocks, found, watch};
+use keyroom_mls::config::{Config, HandshakePolicy, Inputs};
+use keyroom_mls::group::{ExternalJoins, Founder, Group, GroupInfoContent, JoinOptions, Received, TreeDelivery};
+use keyroom_mls::key_package::{KeyPackageBuilder, KeyPackageBundle};
+use keyroom_mls::leaf_node::lifetime_from;
+use keyroom_mls::record::RecordKind;
+use keyroom_rustcrypto::RUSTCRYPTO;
+use keyroom_wire::{CipherSuite, Credential, Decode, Extensions, Limits, Mac, Reader};
+
+#[global_allocator]
+static ALLOCATOR: Watching = Watching;
+
+const NOW: u64 = 1_800_000_000;
+
+/// The secrets learnt, each with a name that says where it was seen.
+type Learnt = Vec<(String, Vec<u8>)>;
+
+struct Client {
+    name: &'static str,
+    signer: Box<dyn Signer>,
+}
+
+impl Client {
+    fn new(name: &'static str, suite: &dyn Suite, rng: &mut dyn CryptoRng) -> Self {
+        let key = suite.generate_signature_key(rng).unwrap();
+        Self { name, signer: suite.signer(key.expose()).unwrap() }
+    }
+
+    fn bundle(&self, suite: &dyn Suite, rng: &mut dyn CryptoRng) -> KeyPackageBundle {
+        let credential = Credential::basic(self.name.as_bytes());
+        KeyPackageBuilder::new(suite, credential, lifetime_from(NOW, 1000)).build(self.signer.as_ref(), rng).unwrap()
+    }
+}
+
+/// Learns what is in the records of a group. Nothing is copied when `learnt` is `None`: the copy
+/// itself would be found.
+fn learn(what: &str, group: &Group, learnt: &mut Option<Learnt>) {
+    let Some(learnt) = learnt else { return };
+    for (key, value) in group.snapshot().unwrap() {
+        let mut add = |part: &str, bytes: &[u8]| {
+            learnt.push((format!("{what}: {part} of {:?} {} {}", key.kind, key.major, key.minor), bytes.to_vec()));
+        };
+        match key.kind {
+            RecordKind::Epoch if key.major == group.epoch() => {
+                value[1..].chunks(32).enumerate().for_each(|(n, secret)| add(&format!("secret {n}"), secret));
+            }
+            // Height, length, key.
+            RecordKind::PathKeys => value[1..].chunks(34).for_each(|entry| add("key", &entry[2..])),
+            RecordKind::Resumption => value[1..].chunks(41).for_each(|entry| add("psk", &entry[9..])),
+            RecordKind::Ratchet | RecordKind::Secrets => add("end", &value[value.len() - 32..]),
+            RecordKind::Head => add("seed of the index", &index_seed(&value)),
+            RecordKind::Pending => pending(&value).iter().for_each(|secret| add("secret", secret)),
+            _ => {}
+        }
+    }
+}
+
+/// The seed of the key index in a head record, which makes it a secret.
+fn index_seed(head: &[u8]) -> Vec<u8> {
+    let mut reader = Reader::new(&head[1..], Limits::default());
+    let _context = reader.opaque().unwrap();
+    let _confirmation_tag = Mac::decode(&mut reader).unwrap();
+    let _tree = reader.opaque().unwrap();
+    reader.opaque().unwrap()[1..17].to_vec()
+}
+
+/// The leaf key and the path secret of a pending commit.
+fn pending(record: &[u8]) -> Vec<Vec<u8>> {
+    let mut parts = Vec::new();
+    let mut rest = &record[3..];
+    while let [flag, after @ ..] = rest {
+        rest = after;
+        if *flag == 1 {
+            let size = 1 << (rest[0] >> 6);
+            let length = rest[1..size].iter().fold(usize::from(rest[0] & 0x3f), |n, b| n << 8 | usize::from(*b));
+            parts.push(Some(rest[size..size + length].to_vec()));
+            rest = &rest[size + length..];
+        } else {
+            parts.push(None);
+        }
+    }
+    parts[2..4].iter().flatten().cloned().collect()
+}
+
+fn follow(group: &mut Group, message: &[u8]) {
+    let Received::Commit(staged) = group.process(message, &Inputs::at(NOW)).unwrap().received else { panic!() };
+    let verdict = staged.questions().accept_unseen();
+    group.apply(staged, &verdict).unwrap();
+}
+
+/// Founding, adding, talking, updating, an external join, a removal, and the end.
+fn life(handshakes: HandshakePolicy, code: u16, learnt: &mut Option<Learnt>) {
+    let suite = keyroom_crypto::Provider::suite(&RUSTCRYPTO, CipherSuite(code)).unwrap();
+    let rng = &mut keyroom_vectors::rng(u64::from(code));
+    let config = Arc::new(Config { handshakes, past_epochs: 1, resumption_epochs: 2, ..Config::default() });
+    let clients = ["alice", "bob", "charlie"].map(|name| Client::new(name, suite, rng));
+    let founder =
+        Founder { bundle: clients[0].bundle(suite, rng), group_id: b"room"[..].into(), extensions: Extensions::new() };
+    let mut alice = Group::create(suite, founder, config.clone(), &Inputs::at(NOW), rng).unwrap().0;
+    learn("founded", &alice, learnt);
+    let bundles: Vec<KeyPackageBundle> = clients[1..].iter().map(|client| client.bundle(suite, rng)).collect();
+    if let Some(learnt) = learnt {
+        for bundle in &bundles {
+            learnt.push(("init key".into(), bundle.init_private.expose().to_vec()));
+            learnt.push(("leaf key".into(), bundle.leaf_private.expose().to_vec()));
+        }
+    }
+    let mut commit = alice.commit();
+    for bundle in &bundles {
+        commit = commit.add(bundle.key_package.clone());
+    }
+    let (made, _) = commit.build(clients[0].signer.as_ref(), &Inputs::at(NOW), rng).unwrap();
+    learn("waiting", &alice, learnt);
+    let welcome = made.welcome.clone().unwrap();
+    let verdict = made.questions().accept_unseen();
+    alice.apply(made.into_staged(), &verdict).unwrap();
+    let mut groups = vec![alice];
+    for bundle in bundles {
+        let own = [bundle];
+        let joining =
+            Group::join(suite, &welcome, &JoinOptions::new(&own), config.clone(), &Inputs::at(NOW), rng).unwrap();
+        let verdict = joining.questions().accept_unseen();
+        groups.push(joining.accept(&verdict).unwrap().0);
+    }
+    groups.iter().for_each(|group| learn("joined", group, learnt));
+    for round in 0..4 {
+        let from = round % 3;
+        let mut messages = Vec::new();
+        for text in [&b"one"[..], b"two", b"three"] {
+            messages.push(groups[from].encrypt(text, b"", clients[from].signer.as_ref(), rng).unwrap().message);
+        }
+        for reader in (0..3).filter(|reader| *reader != from) {
+            for message in messages.iter().rev() {
+                groups[reader].process(message, &Inputs::at(NOW)).unwrap();
+            }
+        }
+        groups.iter().for_each(|group| learn("talking", group, learnt));
+        let proposer = (from + 1) % 3;
+        let signer = clients[proposer].signer.as_ref();
+        let update = groups[proposer].propose_update(b"", signer, None, &Inputs::at(NOW), rng).unwrap().message;
+        for reader in (0..3).filter(|reader| *reader != proposer) {
+            groups[reader].process(&update, &Inputs::at(NOW)).unwrap();
+        }
+        let (made, _) = groups[from].commit().build(clients[from].signer.as_ref(), &Inputs::at(NOW), rng).unwrap();
+        groups.iter().for_each(|group| learn("waiting", group, learnt));
+        // Found again in storage or at hand.
+        let made = if round == 2 { groups[from].pending_commit(made.id, &Inputs::at(NOW)).unwrap() } else { made };
+        let message = made.message.clone();
+        let verdict = made.questions().accept_unseen();
+        groups[from].apply(made.into_staged(), &verdict).unwrap();
+        for reader in (0..3).filter(|reader| *reader != from) {
+            follow(&mut groups[reader], &message);
+        }
+        groups.iter().for_each(|group| learn("updated", group, learnt));
+        drop(groups[0].export("label", b"", 48).unwrap());
+    }
+    let info = GroupInfoContent { tree: TreeDelivery::Inside, external: ExternalJoins::Allowed };
+    let info = groups[0].group_info(info, clients[0].signer.as_ref(), rng).unwrap();
+    let dana = Client::new("dana", suite, rng);
+    let bundle = dana.bundle(suite, rng);
+    let builder = Group::join_external(suite, &bundle, config);
+    let join = builder.build(&info, dana.signer.as_ref(), &Inputs::at(NOW), rng).unwrap();
+    groups.iter_mut().for_each(|group| follow(group, &join.message));
+    let verdict = join.questions().accept_unseen();
+    groups.push(join.accept(&verdict).unwrap().0);
+    groups.iter().for_each(|group| learn("external", group, learnt));
+    let gone = groups[2].own_leaf();
+    let builder = groups[0].commit().remove(gone);
+    let (made, _) = builder.build(clients[0].signer.as_ref(), &Inputs::at(NOW), rng).unwrap();
+    let message = made.message.clone();
+    let verdict = made.questions().accept_unseen();
+    groups[0].apply(made.into_staged(), &verdict).unwrap();
+    groups[1..].iter_mut().for_each(|group| follow(group, &message));
+    learn("last", &groups[0], learnt);
+}
+
+#[test]
+fn memory_that_is_given_back_holds_no_secret() {
+    // The search finds what is really left behind.
+    let canary = watch(&[0xa5; 16]);
+    drop(std::hint::black_box(vec![0xa5_u8; 40]));
+    assert!(found(canary) > 0, "the search works");
+
+    let mut watched = Vec::new();
+    let lives = [(HandshakePolicy::Public, 1), (HandshakePolicy::Private, 1), (HandshakePolicy::Private, 3)];
+    for (handshakes, code) in lives {
+        let mut learnt = Some(Learnt::new());
+        life(handshakes, code, &mut learnt);
+        let mut learnt = learnt.unwrap();
+        learnt.sort_by(|a, b| a.1.cmp(&b.1));
+        learnt.dedup_by(|a, b| a.1[..16] == b.1[..16]);
+        let numbers: Vec<(String, usize)> =
+            learnt.iter().map(|(name, secret)| (format!("{handshakes:?} {code}, {name}"), watch(secret))).collect();
+        drop(learnt);
+        let before: Vec<usize> = numbers.iter().map(|(_, number)| found(*number)).collect();
+        life(handshakes, code, &mut None);
+        watched.extend(numbers.into_iter().zip(before).map(|((name, number), before)| (name, found(number) - before)));
+    }
+    assert!(watched.len() > 150, "{} secrets", watched.len());
+    assert!(blocks() > 1_000);
+    let left: Vec<&(String, usize)> = watched.iter().filter(|(_, times)| *times > 0).collect();
+    assert!(left.is_empty(), "left in freed memory: {left:#?}");
+}
