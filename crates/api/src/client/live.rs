@@ -1,0 +1,104 @@
+//! The client's end of live delivery.
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use keyroom_wire::Limits;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+use super::{ClientError, to_json};
+use crate::{Bundle, DEVICE_HEADER, DeviceUri, LiveEvent, LiveRequest, Problem, RoomUri};
+
+/// Live delivery to one device.
+///
+/// Keep the cursors (the last sequence number of each room and of the mailbox) with what they stand
+/// for; after a break, open another one and subscribe from them.
+#[derive(Debug)]
+pub struct Live {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    limits: Limits,
+}
+
+impl Live {
+    pub(super) async fn open(base: &str, device: &DeviceUri, limits: Limits) -> Result<Self, ClientError> {
+        // http becomes ws, https becomes wss.
+        let rest = base.strip_prefix("http").ok_or(ClientError::Address)?;
+        let url = format!("ws{rest}/v1/live");
+        let mut request = url.into_client_request().map_err(|_| ClientError::Address)?;
+        let name = device.to_string().parse().map_err(|_| ClientError::Address)?;
+        request.headers_mut().insert(DEVICE_HEADER, name);
+        let config =
+            WebSocketConfig::default().max_message_size(Some(limits.message)).max_frame_size(Some(limits.message));
+        let (socket, _) = tokio_tungstenite::connect_async_with_config(request, Some(config), true)
+            .await
+            .map_err(|error| refused(&error))?;
+        Ok(Self { socket, limits })
+    }
+
+    /// Asks for a room's log after a cursor; 0 for all of it.
+    ///
+    /// # Errors
+    /// [`ClientError::Unavailable`] if the connection broke. A refusal comes from [`next`](Self::next).
+    pub async fn subscribe(&mut self, room: &RoomUri, after: u64) -> Result<(), ClientError> {
+        self.request(&LiveRequest::Subscribe { room: room.name().clone(), after }).await
+    }
+
+    /// Asks for nothing more of a room. Entries that are on their way still come.
+    ///
+    /// # Errors
+    /// [`ClientError::Unavailable`].
+    pub async fn unsubscribe(&mut self, room: &RoomUri) -> Result<(), ClientError> {
+        self.request(&LiveRequest::Unsubscribe { room: room.name().clone() }).await
+    }
+
+    /// Asks for the device's mailbox after a cursor, and for word when its key packages run low.
+    ///
+    /// # Errors
+    /// [`ClientError::Unavailable`].
+    pub async fn mailbox(&mut self, after: u64) -> Result<(), ClientError> {
+        self.request(&LiveRequest::Mailbox { after }).await
+    }
+
+    /// Waits for the next event; `None` once the server has closed the connection. It can be cancelled
+    /// without losing one.
+    ///
+    /// # Errors
+    /// [`ClientError::Problem`] when the server refuses a request, the connection goes on;
+    /// [`ClientError::Unavailable`] when it broke.
+    pub async fn next(&mut self) -> Result<Option<LiveEvent>, ClientError> {
+        while let Some(message) = self.socket.next().await {
+            match message.map_err(|_| ClientError::Unavailable)? {
+                Message::Binary(bytes) => return Ok(Some(LiveEvent::from_bytes(&bytes, &self.limits)?)),
+                Message::Text(text) => {
+                    let problem: Problem = serde_json::from_str(&text).map_err(|_| ClientError::Malformed)?;
+                    return Err(ClientError::Problem(Box::new(problem)));
+                }
+                Message::Close(_) => return Ok(None),
+                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Closes the connection.
+    ///
+    /// # Errors
+    /// [`ClientError::Unavailable`] if it was broken.
+    pub async fn close(mut self) -> Result<(), ClientError> {
+        self.socket.close(None).await.map_err(|_| ClientError::Unavailable)
+    }
+
+    async fn request(&mut self, request: &LiveRequest) -> Result<(), ClientError> {
+        let text = String::from_utf8(to_json(request)?).map_err(|_| ClientError::Malformed)?;
+        self.socket.send(Message::text(text)).await.map_err(|_| ClientError::Unavailable)
+    }
+}
+
+/// What the server says instead of changing to WebSocket.
+fn refused(error: &tungstenite::Error) -> ClientError {
+    let tungstenite::Error::Http(response) = error else { return ClientError::Unavailable };
+    let body = response.body().as_deref().unwrap_or_default();
+    serde_json::from_slice(body).map_or(ClientError::Unavailable, |problem| ClientError::Problem(Box::new(problem)))
+}

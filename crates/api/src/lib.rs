@@ -1,0 +1,69 @@
+//! What a Keyroom server and its clients say to each other.
+//!
+//! Names ([`UserUri`], [`DeviceUri`], [`RoomUri`]), the structs of requests and answers, the
+//! [`Problem`] of a refusal, and, behind the feature `client`, a `Connection` that speaks to a server.
+//! Nothing here encrypts, stores or decides.
+//!
+//! # The interface
+//! Paths hold short names; the host is the server's own. `message/mls` is one `MLSMessage` of RFC
+//! 9420; a *bundle* is a struct of this crate in the presentation language of RFC 9420 §2.1
+//! (`application/vnd.keyroom.bundle`), read as strictly as MLS itself; the rest is JSON. A refusal is a
+//! [`Problem`] (`application/problem+json`, RFC 9457) with a stable [`Code`].
+//!
+//! | request | body | answer |
+//! |---|---|---|
+//! | `GET /healthz` | | 200, JSON |
+//! | `GET /v1/server` | | [`ServerInfo`], JSON |
+//! | `POST /v1/users/{u}/devices/{d}/key-packages` | [`KeyPackages`], a bundle | [`Stock`], JSON |
+//! | `PUT` the same: replaces what has not been claimed | [`KeyPackages`], a bundle | [`Stock`], JSON |
+//! | `GET` the same | | [`Stock`], JSON |
+//! | `POST /v1/users/{u}/key-packages/claim` | [`ClaimRequest`], JSON | [`Claimed`], a bundle |
+//! | `PUT /v1/rooms/{r}` | GroupInfo with ratchet tree, `message/mls` | 201 or, repeated, 200: [`RoomStatus`], JSON |
+//! | `GET /v1/rooms/{r}` | | [`RoomStatus`], JSON |
+//! | `GET /v1/rooms/{r}/group-info[?epoch=N]` | | [`EpochInfo`], a bundle |
+//! | `POST /v1/rooms/{r}/commits` | [`CommitBundle`], a bundle | 201 or, repeated, 200: [`Receipt`], JSON |
+//! | `POST /v1/rooms/{r}/messages` | application message or proposal, `message/mls` | 201 or, repeated, 200: [`Receipt`], JSON |
+//! | `GET /v1/rooms/{r}/log?after=N[&limit=N][&wait=S]` | | [`LogPage`], a bundle |
+//! | `GET /v1/users/{u}/devices/{d}/mailbox?after=N[&limit=N]` | | [`MailboxPage`], a bundle |
+//! | `DELETE /v1/users/{u}/devices/{d}/mailbox/{n}` | | 204 |
+//! | `GET /v1/live` (WebSocket) | [`LiveRequest`], JSON in text frames | [`LiveEvent`], bundles in binary frames |
+//!
+//! Of all commits for one epoch of a room exactly one is accepted. The others get 409 with
+//! [`Code::WrongEpoch`] and a [`Conflict`] that holds the winner, so that a loser can go on at once.
+//!
+//! # Not yet an authentication
+//! Every request but those of the first two rows names the sending device in the header
+//! `Keyroom-Device` (a WebSocket may use the query parameter `device`). Today the server **believes**
+//! it: the header is a placeholder for requests signed by the device's credential key, and a server of
+//! this version belongs on a loopback interface or behind something that authenticates.
+//!
+//! ```
+//! use keyroom_api::{Bundle, CommitBundle, Host, UserUri, WelcomeTo};
+//! let host: Host = "example.org".parse()?;
+//! let phone = UserUri::new(host, "bob".parse()?).device("phone".parse()?);
+//! let bundle = CommitBundle {
+//!     commit: vec![1],
+//!     group_info: vec![2],
+//!     welcomes: vec![WelcomeTo { devices: vec![phone], welcome: vec![3] }],
+//! };
+//! assert_eq!(CommitBundle::from_bytes(&bundle.to_bytes(), &Default::default()), Ok(bundle));
+//! # Ok::<(), keyroom_api::NameError>(())
+//! ```
+
+mod bytes;
+#[cfg(feature = "client")]
+mod client;
+pub mod name;
+mod problem;
+mod types;
+
+pub use bytes::{Bundle, Malformed};
+#[cfg(feature = "client")]
+pub use client::{ClientError, Connection, Live};
+pub use name::{DeviceUri, Host, NameError, RoomUri, ShortName, UserUri};
+pub use problem::{Code, Conflict, PROBLEM, Problem};
+pub use types::{
+    BUNDLE, ClaimRequest, Claimed, CommitBundle, DEVICE_HEADER, DeviceClaim, EntryKind, EpochInfo, IDEMPOTENCY_HEADER,
+    IdempotencyKey, IdempotencyKeyError, JSON, KeyPackages, LONGEST_IDEMPOTENCY_KEY, LiveEvent, LiveRequest, LogEntry,
+    LogPage, MESSAGE, MailboxItem, MailboxPage, Offer, Receipt, RoomStatus, ServerInfo, Stock, SuiteStock, WelcomeTo,
+};

@@ -1,0 +1,247 @@
+//! The contract of a ledger: what is true about rooms, logs, mailboxes and key packages.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use keyroom_api::{
+    Conflict, DeviceClaim, DeviceUri, EntryKind, IdempotencyKey, LogPage, MailboxPage, Receipt, RoomStatus, RoomUri,
+    Stock, UserUri,
+};
+
+use crate::{CheckedKeyPackage, StateChange, StateRecord};
+
+/// What a method of a [`Ledger`] returns.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, LedgerError>> + Send + 'a>>;
+
+/// Why a ledger gave no answer. Nothing was changed, except where the connection to the database was
+/// lost during the commit: then an idempotency key tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LedgerError {
+    /// The database is locked, full or gone. Later it may work.
+    #[error("the ledger cannot answer now")]
+    Unavailable,
+    /// What the database holds is not what this version wrote.
+    #[error("the ledger holds something unexpected")]
+    Corrupt,
+    /// The ledger has been shut down.
+    #[error("the ledger is closed")]
+    Closed,
+}
+
+/// A ledger's own short name of a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RoomId(pub i64);
+
+/// Where a room is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomRecord {
+    /// The ledger's name of it.
+    pub id: RoomId,
+    /// The MLS group id.
+    pub group_id: Vec<u8>,
+    /// Current epoch and head of the log.
+    pub status: RoomStatus,
+}
+
+/// The public state of an epoch that is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewEpoch {
+    /// The `MLSMessage` with the GroupInfo.
+    pub group_info: Vec<u8>,
+    /// What differs from the epoch before.
+    pub change: StateChange,
+}
+
+/// A room that is to be.
+#[derive(Clone, Debug)]
+pub struct NewRoom {
+    /// Its name.
+    pub room: RoomUri,
+    /// The MLS group id.
+    pub group_id: Vec<u8>,
+    /// Its first epoch.
+    pub epoch: u64,
+    /// The public state of that epoch.
+    pub first: NewEpoch,
+}
+
+/// How the creation of a room went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// It is new.
+    New(RoomStatus),
+    /// It was there before with this very group id: a repetition.
+    Repeated(RoomStatus),
+    /// A room of this name has another group.
+    NameTaken,
+    /// The group belongs to a room of another name.
+    GroupTaken,
+}
+
+/// A device and the key under which it may repeat a request.
+#[derive(Clone, Debug)]
+pub struct Once {
+    /// The device.
+    pub device: DeviceUri,
+    /// Its key.
+    pub key: IdempotencyKey,
+}
+
+/// The outcome of a request that was accepted under an idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// The room that it was sent to.
+    pub room: RoomId,
+    /// What was answered.
+    pub receipt: Receipt,
+    /// The message, to tell a repetition from another use of the key.
+    pub message: Vec<u8>,
+}
+
+/// A message that is to be appended to a log.
+#[derive(Clone, Debug)]
+pub struct NewEntry {
+    /// The room.
+    pub room: RoomId,
+    /// The epoch for which the message was made.
+    pub epoch: u64,
+    /// What it is.
+    pub kind: EntryKind,
+    /// The `MLSMessage`.
+    pub message: Vec<u8>,
+    /// When it was taken, in milliseconds since 1970-01-01T00:00Z.
+    pub accepted_at: u64,
+    /// Makes it safe to repeat.
+    pub once: Option<Once>,
+}
+
+/// What becomes visible with a commit, or not at all.
+#[derive(Clone, Debug)]
+pub struct NewCommit {
+    /// The commit; its kind is [`EntryKind::Commit`].
+    pub entry: NewEntry,
+    /// The public state of the epoch that it starts.
+    pub next: NewEpoch,
+    /// Each Welcome with its addressees.
+    pub welcomes: Vec<(Vec<u8>, Vec<DeviceUri>)>,
+    /// Most items that a mailbox may hold.
+    pub mailbox: u64,
+    /// How many epochs keep their public state, the new one included.
+    pub epochs_kept: u64,
+}
+
+/// How appending went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It is in the log.
+    Accepted(Receipt),
+    /// It was in the log before: the answer of then.
+    Repeated(Receipt),
+    /// The idempotency key stands for another message.
+    KeyReused,
+    /// The room is in another epoch.
+    WrongEpoch(Conflict),
+    /// An addressee, counted over all Welcomes, has never published a key package.
+    UnknownDevice(usize),
+    /// The mailbox of an addressee, counted over all Welcomes, is full.
+    MailboxFull(usize),
+}
+
+/// Whether new key packages join those that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Publication {
+    /// They join them.
+    Add,
+    /// They take the place of all that have not been claimed.
+    Replace,
+}
+
+/// How publishing went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Published {
+    /// What the device has now.
+    Stock(Stock),
+    /// The device would have too many; nothing was changed.
+    TooMany,
+}
+
+/// How much to read at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The cursor: the last sequence number that the reader has; 0 for none.
+    pub after: u64,
+    /// Most entries.
+    pub entries: usize,
+    /// Stop before an entry that would exceed this many bytes of messages, except for the first.
+    pub bytes: usize,
+}
+
+/// Stores and orders. One call is one transaction; when it has returned `Ok`, what it did survives
+/// the loss of the process and of power, and every later call, on any node, sees it.
+///
+/// Every implementation keeps these promises, and the tests of this crate hold it to them:
+/// * of all commits for one epoch of a room exactly one is ever accepted;
+/// * sequence numbers of a log start at 1, have no gaps, and grow in the order of visibility: a
+///   reader that sees one sees all before it;
+/// * a one-time key package is claimed at most once, ever, also when it is published again;
+/// * the same message under the same idempotency key is appended once.
+///
+/// A ledger judges no message; that is done before, on the state of an epoch, which never changes.
+pub trait Ledger: Send + Sync {
+    /// Adds or replaces key packages of a device, which becomes known by it. A key package whose
+    /// reference was there before is skipped; one of last resort replaces that of its suite. Expired
+    /// ones are dropped. `now` is in seconds since 1970-01-01T00:00Z; `most` bounds what is unclaimed.
+    fn publish<'a>(
+        &'a self,
+        device: &'a DeviceUri,
+        packages: Vec<(CheckedKeyPackage, Vec<u8>)>,
+        publication: Publication,
+        most: u64,
+        now: u64,
+    ) -> Answer<'a, Published>;
+
+    /// What a device has left; empty for an unknown one.
+    fn stock<'a>(&'a self, device: &'a DeviceUri, now: u64) -> Answer<'a, Stock>;
+
+    /// Takes one key package of every device of the user: the oldest one-time one that has not
+    /// expired, else that of last resort, which stays. Empty for an unknown user.
+    fn claim<'a>(&'a self, user: &'a UserUri, cipher_suite: u16, now: u64) -> Answer<'a, Vec<DeviceClaim>>;
+
+    /// Creates a room with its first epoch and an empty log.
+    fn create(&self, room: NewRoom) -> Answer<'_, Created>;
+
+    /// Where a room is.
+    fn room<'a>(&'a self, room: &'a RoomUri) -> Answer<'a, Option<RoomRecord>>;
+
+    /// The GroupInfo of an epoch, an `MLSMessage`, while it is kept.
+    fn group_info(&self, room: RoomId, epoch: u64) -> Answer<'_, Option<Vec<u8>>>;
+
+    /// All records of the public state of an epoch, in the order of their keys, while it is kept.
+    fn state(&self, room: RoomId, epoch: u64) -> Answer<'_, Option<Vec<StateRecord>>>;
+
+    /// The proposals in an epoch, in the order of the log.
+    fn proposals(&self, room: RoomId, epoch: u64) -> Answer<'_, Vec<Vec<u8>>>;
+
+    /// The outcome that is stored under an idempotency key.
+    fn remembered<'a>(&'a self, once: &'a Once) -> Answer<'a, Option<Remembered>>;
+
+    /// Why a message of this epoch comes too early or too late, if it does.
+    fn conflict(&self, room: RoomId, epoch: u64) -> Answer<'_, Conflict>;
+
+    /// Appends a commit and moves the room to the next epoch, if the room is in the commit's epoch.
+    fn append_commit(&self, commit: NewCommit) -> Answer<'_, Appended>;
+
+    /// Appends an application message or a proposal, if the room is in its epoch or at most `late`
+    /// epochs further.
+    fn append(&self, entry: NewEntry, late: u64) -> Answer<'_, Appended>;
+
+    /// A run of a room's log.
+    fn log(&self, room: RoomId, page: Page) -> Answer<'_, LogPage>;
+
+    /// A run of a device's mailbox; empty for an unknown one.
+    fn mailbox<'a>(&'a self, device: &'a DeviceUri, page: Page) -> Answer<'a, MailboxPage>;
+
+    /// Removes an item from a device's mailbox, if it is there.
+    fn acknowledge<'a>(&'a self, device: &'a DeviceUri, sequence: u64) -> Answer<'a, ()>;
+}

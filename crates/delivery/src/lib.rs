@@ -1,0 +1,60 @@
+//! The Delivery Service: it orders and stores, and is trusted with neither content nor identity.
+//!
+//! [`Delivery`] holds the rules: what is checked before something becomes true, and who is woken after.
+//! What is true stands in a [`Ledger`]; [`Sqlite`] is the embedded one. A [`Bus`] carries wake-ups, which
+//! are hints and nothing more. A [`Validator`] judges messages with the half of MLS that has no
+//! secrets. Time, limits and the host's name are passed in. How devices reach it over a network, and
+//! how they prove who they are, is the business of `keyroom-server`.
+//!
+//! What it promises: of all commits for one epoch of a room exactly one is accepted, together with its
+//! Welcomes and its GroupInfo or not at all; the log of a room has no gaps; a one-time key package
+//! is given out once; what was answered survives.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use keyroom_delivery::{Delivery, LocalBus, Setup, Sqlite, Structural, SystemClock};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("keyroom.db");
+//! let delivery = Delivery::new(Setup {
+//!     ledger: Arc::new(Sqlite::open(path)?),
+//!     bus: Arc::new(LocalBus::new()),
+//!     validator: Arc::new(Structural::default()),
+//!     clock: Arc::new(SystemClock),
+//!     host: "example.org".parse()?,
+//!     limits: Default::default(),
+//!     handshakes: Default::default(),
+//! });
+//! let phone = "mimi://example.org/d/alice/phone".parse()?;
+//! let nowhere = "mimi://example.org/r/nowhere".parse()?;
+//! assert!(delivery.room(&phone, &nowhere).await.is_err());
+//! # Ok(())
+//! # }
+//! ```
+
+mod bus;
+mod framed;
+mod ledger;
+mod limits;
+mod protocol;
+mod refusal;
+mod service;
+mod sqlite;
+mod structural;
+mod validator;
+
+pub use bus::{Bus, LocalBus, Subscription, Topic};
+pub use keyroom_api as api;
+pub use ledger::{
+    Answer, Appended, Created, Ledger, LedgerError, NewCommit, NewEntry, NewEpoch, NewRoom, Once, Page, Publication,
+    Published, Remembered, RoomId, RoomRecord,
+};
+pub use limits::{Clock, Limits, SystemClock};
+pub use protocol::Protocol;
+pub use refusal::Refusal;
+pub use service::{Delivery, Done, Feed, Handshakes, Opened, Sent, Setup};
+pub use sqlite::Sqlite;
+pub use structural::Structural;
+pub use validator::{CheckedKeyPackage, Invalid, Judged, PublicView, StateChange, StateRecord, Validator};

@@ -1,0 +1,85 @@
+//! Bounds and time: values that whoever starts a Delivery Service passes in.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Upper bounds of a Delivery Service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest body that carries a GroupInfo or commit, in bytes. Default 64 MiB, which holds the
+    /// tree of about two hundred thousand members.
+    pub body: usize,
+    /// Longest application message or proposal in bytes. Default 1 MiB.
+    pub message: usize,
+    /// Longest batch of key packages in bytes. Default 8 MiB.
+    pub batch: usize,
+    /// Most key packages of a device that have not been claimed, over all suites. Default 1,000.
+    pub key_packages: u64,
+    /// A device with fewer one-time key packages is told to publish more. Default 10.
+    pub low_stock: u64,
+    /// Most Welcomes that wait in a mailbox. Default 1,000.
+    pub mailbox: u64,
+    /// Most addressees of the Welcomes of one commit. Default 10,000.
+    pub addressees: usize,
+    /// How many epochs an application message may be late. Default 4.
+    pub late_epochs: u64,
+    /// How many epochs keep their GroupInfo and public state, the current one included. Default 4.
+    pub epochs_kept: u64,
+    /// Most entries in a page of a log or mailbox. Default 500.
+    pub page: usize,
+    /// Size at which a page ends, in bytes. Default 4 MiB.
+    pub page_bytes: usize,
+    /// Most rooms that one live connection subscribes to. Default 1,000.
+    pub live_rooms: usize,
+    /// Longest time that a request for a log waits for news. Default 30 s.
+    pub wait: Duration,
+    /// How often a live connection looks into the ledger when no hint comes. Default 30 s.
+    pub poll: Duration,
+    /// Longest time that a body or a frame may take to arrive or to leave. Default 60 s.
+    pub transfer: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body: 64 << 20,
+            message: 1 << 20,
+            batch: 8 << 20,
+            key_packages: 1_000,
+            low_stock: 10,
+            mailbox: 1_000,
+            addressees: 10_000,
+            late_epochs: 4,
+            epochs_kept: 4,
+            page: 500,
+            page_bytes: 4 << 20,
+            live_rooms: 1_000,
+            wait: Duration::from_secs(30),
+            poll: Duration::from_secs(30),
+            transfer: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Limits {
+    /// The decoder's bounds: nothing in a body is longer than the longest body.
+    pub(crate) fn wire(&self) -> keyroom_wire::Limits {
+        let longest = self.body.max(self.message).max(self.batch);
+        keyroom_wire::Limits { message: longest, vector: longest, ..keyroom_wire::Limits::default() }
+    }
+}
+
+/// Tells the time.
+pub trait Clock: Send + Sync {
+    /// Time since 1970-01-01T00:00Z.
+    fn now(&self) -> Duration;
+}
+
+/// The clock of the machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Duration {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
+}

@@ -1,0 +1,178 @@
+//! The validator of real rooms: the public half of the protocol.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use keyroom_crypto::Provider;
+use keyroom_mls::config::{Config, Inputs};
+use keyroom_mls::error::{Error, NotYet, Rule, Usage};
+use keyroom_mls::key_package::ValidKeyPackage;
+use keyroom_mls::leaf_node::{LeafExpectation, LifetimeCheck};
+use keyroom_mls::public::{Observed, PublicGroup};
+use keyroom_mls::record::{ChangeSet, RecordKey, RecordKind, RecordValue};
+use keyroom_wire::{Decode, ExtensionType, LeafNodeSource, MlsMessage};
+use rand::rngs::StdRng;
+
+use crate::validator::{CheckedKeyPackage, Invalid, Judged, PublicView, StateChange, StateRecord, Validator};
+
+/// Judges messages on the [`PublicGroup`] of their epoch: signatures, proposals, the new tree,
+/// parent and transcript hashes, GroupInfo. Whether an identity is who it says is not its business:
+/// a Delivery Service is not trusted with that.
+#[derive(Clone, Debug)]
+pub struct Protocol {
+    provider: &'static dyn Provider,
+    config: Arc<Config>,
+}
+
+impl Protocol {
+    /// Judges with the suites of this provider, under these limits and policies.
+    pub fn new(provider: &'static dyn Provider, config: Config) -> Self {
+        Self { provider, config: Arc::new(config) }
+    }
+}
+
+impl Validator for Protocol {
+    fn key_package(&self, message: &[u8], now: u64) -> Result<CheckedKeyPackage, Invalid> {
+        let message = MlsMessage::from_bytes(message, &self.config.limits).map_err(|_| Invalid::Malformed)?;
+        let MlsMessage::KeyPackage(package) = message else { return Err(Invalid::WrongKind) };
+        let suite = self.provider.suite(package.cipher_suite).ok_or(Invalid::UnknownCipherSuite)?;
+        let mut expectation = LeafExpectation::new(suite, &self.config.extensions);
+        expectation.lifetimes = self.config.lifetime.checking(LifetimeCheck::LengthAndRange);
+        expectation.now = Some(now);
+        let valid = ValidKeyPackage::validate(package, &expectation).map_err(|rule| invalid(rule.into()))?;
+        let package = valid.key_package();
+        let not_after = match &package.leaf_node.leaf_node_source {
+            LeafNodeSource::KeyPackage(lifetime) => lifetime.not_after,
+            LeafNodeSource::Update | LeafNodeSource::Commit { .. } => 0,
+        };
+        Ok(CheckedKeyPackage {
+            reference: valid.reference().as_slice().to_vec(),
+            cipher_suite: package.cipher_suite.0,
+            last_resort: valid.is_last_resort(),
+            not_after,
+        })
+    }
+
+    fn open(&self, message: &[u8], now: u64) -> Result<Judged, Invalid> {
+        let parsed = MlsMessage::from_bytes(message, &self.config.limits).map_err(|_| Invalid::Malformed)?;
+        let MlsMessage::GroupInfo(info) = parsed else { return Err(Invalid::WrongKind) };
+        if !info.extensions.contains(ExtensionType::RATCHET_TREE) {
+            return Err(Invalid::NoRatchetTree);
+        }
+        let mut rng: StdRng = rand::make_rng();
+        let inputs = Inputs::at(now);
+        let observing = PublicGroup::observe(self.provider, message, None, self.config.clone(), &inputs, &mut rng)
+            .map_err(invalid)?;
+        // Identities are the members' business, not the Delivery Service's.
+        let verdict = observing.questions().accept_unseen();
+        let mut group = observing.accept(&verdict).map_err(invalid)?;
+        let changes = group.store_whole().map_err(invalid)?;
+        Ok(Judged { view: Arc::new(View { group }), change: StateChange::Whole(records(changes)) })
+    }
+
+    fn restore(&self, stored: Vec<StateRecord>) -> Result<Arc<dyn PublicView>, Invalid> {
+        let mut records: BTreeMap<RecordKey, RecordValue> = BTreeMap::new();
+        for (key, value) in stored {
+            records.insert(read_key(&key).ok_or(Invalid::Malformed)?, value.into());
+        }
+        let mut group = PublicGroup::open(self.provider, self.config.clone(), 1, &records).map_err(invalid)?;
+        let rest: Vec<(RecordKey, Option<RecordValue>)> = records
+            .into_iter()
+            .filter(|(key, _)| !matches!(key.kind, RecordKind::Head | RecordKind::Counts))
+            .map(|(key, value)| (key, Some(value)))
+            .collect();
+        group.supply(&rest).map_err(invalid)?;
+        Ok(Arc::new(View { group }))
+    }
+}
+
+/// What is known of one epoch of a room. The whole state is in memory.
+struct View {
+    group: PublicGroup,
+}
+
+impl PublicView for View {
+    fn group_id(&self) -> &[u8] {
+        self.group.context().group_id.as_slice()
+    }
+
+    fn epoch(&self) -> u64 {
+        self.group.epoch()
+    }
+
+    fn check_proposal(&self, message: &[u8], now: u64) -> Result<(), Invalid> {
+        match self.group.clone().process(message, &Inputs::at(now)).map_err(invalid)? {
+            Observed::Proposal(_) => Ok(()),
+            _ => Err(Invalid::WrongKind),
+        }
+    }
+
+    fn check_commit(&self, message: &[u8], proposals: &[Vec<u8>], now: u64) -> Result<Judged, Invalid> {
+        let mut group = self.group.clone();
+        let inputs = Inputs::at(now);
+        for proposal in proposals {
+            // What was refused then, or is private, cannot be named by a commit that is judged here.
+            let _known = group.process(proposal, &inputs);
+        }
+        let Observed::Commit(staged) = group.process(message, &inputs).map_err(invalid)? else {
+            return Err(Invalid::WrongKind);
+        };
+        let verdict = staged.questions().accept_unseen();
+        let changes = group.apply(*staged, &verdict).map_err(invalid)?;
+        let change = StateChange::Part {
+            cleared: changes.cleared.iter().map(|(kind, major)| key_prefix(*kind, *major)).collect(),
+            writes: writes(changes),
+        };
+        Ok(Judged { view: Arc::new(Self { group }), change })
+    }
+
+    fn check_group_info(&self, message: &[u8]) -> Result<(), Invalid> {
+        self.group.check_group_info(message).map_err(invalid)
+    }
+
+    fn ratchet_tree(&self) -> Option<Vec<u8>> {
+        self.group.ratchet_tree().ok()
+    }
+}
+
+fn key_prefix(kind: RecordKind, major: u64) -> Vec<u8> {
+    let mut prefix = vec![kind.code()];
+    prefix.extend_from_slice(&major.to_be_bytes());
+    prefix
+}
+
+fn key_bytes(key: RecordKey) -> Vec<u8> {
+    let mut bytes = key_prefix(key.kind, key.major);
+    bytes.extend_from_slice(&key.minor.to_be_bytes());
+    bytes
+}
+
+fn read_key(bytes: &[u8]) -> Option<RecordKey> {
+    let (code, rest) = bytes.split_first()?;
+    let (major, minor) = rest.split_first_chunk::<8>()?;
+    let minor = <[u8; 8]>::try_from(minor).ok()?;
+    Some(RecordKey::new(RecordKind::from_code(*code)?, u64::from_be_bytes(*major), u64::from_be_bytes(minor)))
+}
+
+fn writes(changes: ChangeSet) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+    changes.writes.into_iter().map(|(key, value)| (key_bytes(key), value.map(|value| value.to_vec()))).collect()
+}
+
+fn records(changes: ChangeSet) -> Vec<StateRecord> {
+    writes(changes).into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+}
+
+/// What an error of the protocol means to the sender of a message.
+fn invalid(error: Error) -> Invalid {
+    match error {
+        Error::Rule(Rule::WrongGroup) => Invalid::WrongGroup,
+        Error::Rule(Rule::WrongEpoch) => Invalid::WrongEpoch,
+        Error::NotYet(NotYet::FutureEpoch { .. }) => Invalid::WrongEpoch,
+        Error::NotYet(_) => Invalid::UnknownProposal,
+        Error::Rule(rule) => Invalid::Rule { code: rule.code(), section: rule.section() },
+        Error::Refused(_) => Invalid::OverLimit,
+        Error::Usage(Usage::UnknownCipherSuite) => Invalid::UnknownCipherSuite,
+        Error::Usage(_) => Invalid::WrongKind,
+        _ => Invalid::Malformed,
+    }
+}

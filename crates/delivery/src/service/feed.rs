@@ -1,0 +1,176 @@
+//! Live delivery to one device.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use keyroom_api::{DeviceUri, LiveEvent, LiveRequest, RoomUri};
+use tokio::time::timeout;
+
+use super::Delivery;
+use crate::{Refusal, RoomId, Subscription, Topic};
+
+/// What one live connection has sent and has yet to send.
+///
+/// It holds cursors, not messages: hints say where to look, the ledger says what there is, and a
+/// cursor moves only when its events have been handed out. So nothing is lost, doubled or out of
+/// order, however many hints are.
+pub struct Feed {
+    delivery: Arc<Delivery>,
+    device: DeviceUri,
+    subscription: Subscription,
+    rooms: HashMap<RoomUri, Cursor>,
+    mailbox: Option<u64>,
+    /// Where to look next, each once.
+    due: VecDeque<Topic>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Cursor {
+    room: RoomId,
+    after: u64,
+    /// Whether the client knows that it has seen all there was when it subscribed.
+    caught_up: bool,
+}
+
+impl Feed {
+    /// A feed for a device, with nothing subscribed.
+    ///
+    /// # Errors
+    /// [`Refusal::ForeignHost`].
+    pub fn new(delivery: Arc<Delivery>, device: DeviceUri) -> Result<Self, Refusal> {
+        delivery.own_host(device.host())?;
+        let subscription = delivery.bus.subscribe();
+        Ok(Self { delivery, device, subscription, rooms: HashMap::new(), mailbox: None, due: VecDeque::new() })
+    }
+
+    /// Does what the client asks.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownRoom`]; [`Refusal::TooLarge`] with too many rooms. The feed goes on.
+    pub async fn request(&mut self, request: LiveRequest) -> Result<(), Refusal> {
+        match request {
+            LiveRequest::Subscribe { room, after } => {
+                let room = RoomUri::new(self.delivery.host.clone(), room);
+                self.subscribe(room, after).await
+            }
+            LiveRequest::Unsubscribe { room } => {
+                let room = RoomUri::new(self.delivery.host.clone(), room);
+                self.subscription.remove(&Topic::Room(room.clone()));
+                self.rooms.remove(&room);
+                Ok(())
+            }
+            LiveRequest::Mailbox { after } => {
+                self.mailbox = Some(after);
+                for topic in [Topic::Mailbox(self.device.clone()), Topic::KeyPackages(self.device.clone())] {
+                    self.subscription.add(topic.clone());
+                    self.look(topic);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn subscribe(&mut self, room: RoomUri, after: u64) -> Result<(), Refusal> {
+        let limit = self.delivery.limits.live_rooms;
+        if self.rooms.len() >= limit && !self.rooms.contains_key(&room) {
+            return Err(Refusal::TooLarge { limit });
+        }
+        let found = self.delivery.find(&room).await?;
+        let topic = Topic::Room(room.clone());
+        self.subscription.add(topic.clone());
+        self.rooms.insert(room, Cursor { room: found.id, after, caught_up: false });
+        self.look(topic);
+        Ok(())
+    }
+
+    /// Waits for the next events; the list is never empty. It can be cancelled without losing any.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`] when the ledger does not answer; a later call goes on from there.
+    pub async fn next(&mut self) -> Result<Vec<LiveEvent>, Refusal> {
+        loop {
+            while let Some(topic) = self.due.front().cloned() {
+                let (events, more) = match &topic {
+                    Topic::Room(room) => self.entries(room).await?,
+                    Topic::Mailbox(_) => self.items().await?,
+                    Topic::KeyPackages(_) => (self.stock().await?, false),
+                };
+                // Nothing is awaited from here to the return.
+                self.due.pop_front();
+                if more {
+                    self.look(topic);
+                }
+                self.advance(&events);
+                if !events.is_empty() {
+                    return Ok(events);
+                }
+            }
+            match timeout(self.delivery.limits.poll, self.subscription.changed()).await {
+                Ok(topics) => topics.into_iter().for_each(|topic| self.look(topic)),
+                Err(_) => self.look_everywhere(),
+            }
+        }
+    }
+
+    fn look(&mut self, topic: Topic) {
+        if !self.due.contains(&topic) {
+            self.due.push_back(topic);
+        }
+    }
+
+    fn look_everywhere(&mut self) {
+        let rooms: Vec<Topic> = self.rooms.keys().cloned().map(Topic::Room).collect();
+        rooms.into_iter().for_each(|topic| self.look(topic));
+        if self.mailbox.is_some() {
+            self.look(Topic::Mailbox(self.device.clone()));
+        }
+    }
+
+    async fn entries(&self, room: &RoomUri) -> Result<(Vec<LiveEvent>, bool), Refusal> {
+        let Some(cursor) = self.rooms.get(room) else { return Ok((Vec::new(), false)) };
+        let page = self.delivery.ledger.log(cursor.room, self.delivery.page(cursor.after, None)).await?;
+        let last = page.entries.last().map_or(cursor.after, |entry| entry.sequence);
+        let more = last < page.head;
+        let entries = page.entries.into_iter().map(|entry| LiveEvent::Entry { room: room.clone(), entry });
+        let mut events: Vec<LiveEvent> = entries.collect();
+        if !more && !cursor.caught_up {
+            events.push(LiveEvent::CaughtUp { room: room.clone(), head: page.head });
+        }
+        Ok((events, more))
+    }
+
+    async fn items(&self) -> Result<(Vec<LiveEvent>, bool), Refusal> {
+        let Some(after) = self.mailbox else { return Ok((Vec::new(), false)) };
+        let page = self.delivery.ledger.mailbox(&self.device, self.delivery.page(after, None)).await?;
+        // Whether there is more shows only on the next look.
+        let more = !page.items.is_empty();
+        Ok((page.items.into_iter().map(LiveEvent::Mailbox).collect(), more))
+    }
+
+    async fn stock(&self) -> Result<Vec<LiveEvent>, Refusal> {
+        let stock = self.delivery.ledger.stock(&self.device, self.delivery.seconds()).await?;
+        let left = stock.suites.iter().map(|suite| suite.one_time).sum();
+        let low = left < self.delivery.limits.low_stock;
+        Ok(if low { vec![LiveEvent::KeyPackagesLow { left }] } else { Vec::new() })
+    }
+
+    /// Moves the cursors past what is handed out.
+    fn advance(&mut self, events: &[LiveEvent]) {
+        for event in events {
+            match event {
+                LiveEvent::Entry { room, entry } => {
+                    if let Some(cursor) = self.rooms.get_mut(room) {
+                        cursor.after = entry.sequence;
+                    }
+                }
+                LiveEvent::CaughtUp { room, .. } => {
+                    if let Some(cursor) = self.rooms.get_mut(room) {
+                        cursor.caught_up = true;
+                    }
+                }
+                LiveEvent::Mailbox(item) => self.mailbox = Some(item.sequence),
+                LiveEvent::KeyPackagesLow { .. } => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Key packages: validated on upload, claimed once.
+
+use std::sync::Arc;
+
+use keyroom_api::{DeviceClaim, DeviceUri, Stock, UserUri};
+
+use super::{Delivery, compute};
+use crate::{CheckedKeyPackage, Publication, Published, Refusal, Topic, Validator};
+
+impl Delivery {
+    /// Publishes key packages of the calling device: all of them, or none if one is refused.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidElement`], [`Refusal::TooManyKeyPackages`], [`Refusal::NotOwn`].
+    pub async fn publish_key_packages(
+        &self,
+        caller: &DeviceUri,
+        device: &DeviceUri,
+        messages: Vec<Vec<u8>>,
+        publication: Publication,
+    ) -> Result<Stock, Refusal> {
+        self.own_device(caller, device)?;
+        let now = self.seconds();
+        let validator = self.validator.clone();
+        let checked = compute(move || check_all(&validator, messages, now)).await?;
+        match self.ledger.publish(device, checked, publication, self.limits.key_packages, now).await? {
+            Published::Stock(stock) => Ok(stock),
+            Published::TooMany => Err(Refusal::TooManyKeyPackages),
+        }
+    }
+
+    /// What the calling device has left.
+    ///
+    /// # Errors
+    /// [`Refusal::NotOwn`].
+    pub async fn stock(&self, caller: &DeviceUri, device: &DeviceUri) -> Result<Stock, Refusal> {
+        self.own_device(caller, device)?;
+        Ok(self.ledger.stock(device, self.seconds()).await?)
+    }
+
+    /// Claims one key package of every device of a user.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownUser`] if no device of the user has ever published.
+    pub async fn claim_key_packages(
+        &self,
+        caller: &DeviceUri,
+        user: &UserUri,
+        cipher_suite: u16,
+    ) -> Result<Vec<DeviceClaim>, Refusal> {
+        self.own_host(caller.host())?;
+        self.own_host(user.host())?;
+        let claims = self.ledger.claim(user, cipher_suite, self.seconds()).await?;
+        if claims.is_empty() {
+            return Err(Refusal::UnknownUser);
+        }
+        for claim in &claims {
+            self.bus.publish(&Topic::KeyPackages(claim.device.clone()));
+        }
+        Ok(claims)
+    }
+}
+
+fn check_all(
+    validator: &Arc<dyn Validator>,
+    messages: Vec<Vec<u8>>,
+    now: u64,
+) -> Result<Vec<(CheckedKeyPackage, Vec<u8>)>, Refusal> {
+    let check = |(index, message): (usize, Vec<u8>)| match validator.key_package(&message, now) {
+        Ok(checked) => Ok((checked, message)),
+        Err(reason) => Err(Refusal::InvalidElement { index, reason }),
+    };
+    messages.into_iter().enumerate().map(check).collect()
+}

@@ -1,0 +1,124 @@
+//! The rules: what is checked before the ledger is asked, and who is woken after.
+
+mod feed;
+mod key_packages;
+mod log;
+mod mailbox;
+mod rooms;
+mod send;
+mod views;
+
+use std::sync::Arc;
+
+use keyroom_api::{DeviceUri, Host, Receipt, RoomStatus};
+
+pub use feed::Feed;
+
+use crate::{Bus, Clock, Ledger, LedgerError, Limits, Refusal, Validator};
+use views::Views;
+
+/// Which handshake messages a Delivery Service takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Handshakes {
+    /// Public ones only, so that every commit is judged on the public state of its epoch.
+    #[default]
+    Public,
+    /// Private ones too. Of a private commit only order, group and epoch are judged, and its GroupInfo
+    /// must carry the ratchet tree.
+    PublicAndPrivate,
+}
+
+/// What a Delivery Service is made of.
+#[derive(Clone)]
+pub struct Setup {
+    /// What is true.
+    pub ledger: Arc<dyn Ledger>,
+    /// Who wakes whom.
+    pub bus: Arc<dyn Bus>,
+    /// What is valid.
+    pub validator: Arc<dyn Validator>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// The host of all names that are served.
+    pub host: Host,
+    /// How much is too much.
+    pub limits: Limits,
+    /// Which handshakes are taken.
+    pub handshakes: Handshakes,
+}
+
+/// A Delivery Service. Methods take the device that asks; whoever calls them has authenticated it.
+pub struct Delivery {
+    ledger: Arc<dyn Ledger>,
+    bus: Arc<dyn Bus>,
+    validator: Arc<dyn Validator>,
+    clock: Arc<dyn Clock>,
+    host: Host,
+    limits: Limits,
+    handshakes: Handshakes,
+    views: Views,
+}
+
+/// A request was carried out, now or when it came first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done<T> {
+    /// It was carried out now.
+    Now(T),
+    /// It had been carried out before, and this is the answer of then.
+    Before(T),
+}
+
+/// How a message was taken.
+pub type Sent = Done<Receipt>;
+
+/// How a room was created.
+pub type Opened = Done<RoomStatus>;
+
+impl Delivery {
+    /// A Delivery Service over these parts.
+    pub fn new(setup: Setup) -> Self {
+        let Setup { ledger, bus, validator, clock, host, limits, handshakes } = setup;
+        Self { ledger, bus, validator, clock, host, limits, handshakes, views: Views::default() }
+    }
+
+    /// The host of all names that are served.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Asks the ledger for something small.
+    ///
+    /// # Errors
+    /// [`LedgerError`] when it does not answer.
+    pub async fn health(&self) -> Result<(), LedgerError> {
+        let nobody = keyroom_api::RoomUri::new(self.host.clone(), "health".parse().map_err(|_| LedgerError::Corrupt)?);
+        self.ledger.room(&nobody).await.map(|_| ())
+    }
+
+    fn own_host(&self, host: &Host) -> Result<(), Refusal> {
+        if *host == self.host { Ok(()) } else { Err(Refusal::ForeignHost) }
+    }
+
+    fn own_device(&self, caller: &DeviceUri, device: &DeviceUri) -> Result<(), Refusal> {
+        self.own_host(device.host())?;
+        if caller == device { Ok(()) } else { Err(Refusal::NotOwn) }
+    }
+
+    fn seconds(&self) -> u64 {
+        self.clock.now().as_secs()
+    }
+
+    fn milliseconds(&self) -> u64 {
+        u64::try_from(self.clock.now().as_millis()).unwrap_or(u64::MAX).min(i64::MAX.unsigned_abs())
+    }
+}
+
+/// Runs a check that computes for long without holding up others.
+async fn compute<T: Send + 'static>(check: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(check).await.map_err(|_| Refusal::Interrupted)?
+}

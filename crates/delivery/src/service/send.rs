@@ -1,0 +1,225 @@
+//! Commits, proposals and application messages on their way into the log.
+
+use std::sync::Arc;
+
+use keyroom_api::{CommitBundle, DeviceUri, EntryKind, IdempotencyKey, RoomUri, WelcomeTo};
+use keyroom_wire::{Decode, MlsMessage};
+
+use super::{Delivery, Done, Handshakes, Sent, compute};
+use crate::framed::{Framed, Wrapping};
+use crate::{
+    Appended, Invalid, Judged, NewCommit, NewEntry, NewEpoch, Once, PublicView, Refusal, RoomId, RoomRecord, Topic,
+    Validator,
+};
+
+/// A commit that has been judged: the view of the epoch that it starts, and what is to be stored.
+type Next = (Arc<dyn PublicView>, NewEpoch);
+
+impl Delivery {
+    /// Takes a commit with all that belongs to it. Of all commits for one epoch one is taken; who
+    /// comes later learns the winner.
+    ///
+    /// # Errors
+    /// [`Refusal::WrongEpoch`] with the winner, [`Refusal::Invalid`], [`Refusal::UnknownDevice`],
+    /// [`Refusal::MailboxFull`], [`Refusal::KeyReused`], [`Refusal::UnknownRoom`].
+    pub async fn commit(
+        &self,
+        caller: &DeviceUri,
+        room: &RoomUri,
+        bundle: CommitBundle,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Sent, Refusal> {
+        self.own_host(caller.host())?;
+        self.check_welcomes(&bundle.welcomes)?;
+        let found = self.find(room).await?;
+        let framed = self.framed(&bundle.commit, &found)?;
+        if framed.kind != EntryKind::Commit {
+            return Err(Invalid::WrongKind.into());
+        }
+        let entry = self.entry(caller, found.id, &framed, bundle.commit, key);
+        if let Some(sent) = self.repetition(&entry).await? {
+            // The first time may have been cut off between the ledger and the wake-up.
+            self.bus.publish(&Topic::Room(room.clone()));
+            return Ok(sent);
+        }
+        self.in_epoch(&found, framed.epoch).await?;
+        let (view, next) = self.judge(&found, &framed, entry.message.clone(), bundle.group_info).await?;
+        let welcomes: Vec<_> = bundle.welcomes.into_iter().map(|w| (w.welcome, w.devices)).collect();
+        let addressees: Vec<DeviceUri> = welcomes.iter().flat_map(|(_, devices)| devices).cloned().collect();
+        let (mailbox, epochs_kept) = (self.limits.mailbox, self.limits.epochs_kept);
+        let commit = NewCommit { entry, next, welcomes, mailbox, epochs_kept };
+        let sent = outcome(self.ledger.append_commit(commit).await?)?;
+        if let Done::Now(_) = sent {
+            self.views.put(found.id, view);
+            self.bus.publish(&Topic::Room(room.clone()));
+            addressees.into_iter().for_each(|device| self.bus.publish(&Topic::Mailbox(device)));
+        }
+        Ok(sent)
+    }
+
+    /// Takes an application message or a proposal.
+    ///
+    /// # Errors
+    /// [`Refusal::WrongEpoch`], [`Refusal::Invalid`], [`Refusal::KeyReused`],
+    /// [`Refusal::UnknownRoom`], [`Refusal::TooLarge`].
+    pub async fn send(
+        &self,
+        caller: &DeviceUri,
+        room: &RoomUri,
+        message: Vec<u8>,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Sent, Refusal> {
+        self.own_host(caller.host())?;
+        if message.len() > self.limits.message {
+            return Err(Refusal::TooLarge { limit: self.limits.message });
+        }
+        let found = self.find(room).await?;
+        let framed = self.framed(&message, &found)?;
+        let late = match framed.kind {
+            EntryKind::Application => self.limits.late_epochs,
+            EntryKind::Proposal => 0,
+            EntryKind::Commit => return Err(Invalid::WrongKind.into()),
+        };
+        let entry = self.entry(caller, found.id, &framed, message, key);
+        if let Some(sent) = self.repetition(&entry).await? {
+            // The first time may have been cut off between the ledger and the wake-up.
+            self.bus.publish(&Topic::Room(room.clone()));
+            return Ok(sent);
+        }
+        if framed.kind == EntryKind::Proposal && framed.wrapping == Wrapping::Public {
+            self.in_epoch(&found, framed.epoch).await?;
+            let view = self.current_view(&found, framed.epoch).await?;
+            let (message, now) = (entry.message.clone(), self.seconds());
+            compute(move || Ok(view.check_proposal(&message, now)?)).await?;
+        }
+        let sent = outcome(self.ledger.append(entry, late).await?)?;
+        if let Done::Now(_) = sent {
+            self.bus.publish(&Topic::Room(room.clone()));
+        }
+        Ok(sent)
+    }
+
+    /// Reads the outside of a message and checks that it may be sent to this room at all.
+    fn framed(&self, message: &[u8], room: &RoomRecord) -> Result<Framed, Refusal> {
+        let framed = Framed::read(message, &self.limits.wire())?;
+        if framed.group_id != room.group_id {
+            return Err(Invalid::WrongGroup.into());
+        }
+        let private_handshake = framed.wrapping == Wrapping::Private && framed.kind != EntryKind::Application;
+        if private_handshake && self.handshakes == Handshakes::Public {
+            return Err(Invalid::PrivateHandshake.into());
+        }
+        Ok(framed)
+    }
+
+    fn entry(
+        &self,
+        caller: &DeviceUri,
+        room: RoomId,
+        framed: &Framed,
+        message: Vec<u8>,
+        key: Option<IdempotencyKey>,
+    ) -> NewEntry {
+        let once = key.map(|key| Once { device: caller.clone(), key });
+        NewEntry { room, epoch: framed.epoch, kind: framed.kind, message, accepted_at: self.milliseconds(), once }
+    }
+
+    /// The stored outcome, asked for before anything is judged: by now the room may be in another
+    /// epoch. The ledger looks again when it appends, for two that come at once.
+    async fn repetition(&self, entry: &NewEntry) -> Result<Option<Sent>, Refusal> {
+        let Some(once) = &entry.once else { return Ok(None) };
+        match self.ledger.remembered(once).await? {
+            None => Ok(None),
+            Some(before) if before.room == entry.room && before.message == entry.message => {
+                Ok(Some(Done::Before(before.receipt)))
+            }
+            Some(_) => Err(Refusal::KeyReused),
+        }
+    }
+
+    async fn in_epoch(&self, room: &RoomRecord, epoch: u64) -> Result<(), Refusal> {
+        if epoch == room.status.epoch {
+            return Ok(());
+        }
+        Err(Refusal::WrongEpoch(self.ledger.conflict(room.id, epoch).await?))
+    }
+
+    /// The view of the room's own epoch, which goes only when a commit has won meanwhile.
+    async fn current_view(&self, room: &RoomRecord, epoch: u64) -> Result<Arc<dyn PublicView>, Refusal> {
+        match self.view(room.id, epoch).await? {
+            Some(view) => Ok(view),
+            None => Err(Refusal::WrongEpoch(self.ledger.conflict(room.id, epoch).await?)),
+        }
+    }
+
+    /// Judges a commit on the public state of its epoch. That state never changes, so the verdict
+    /// holds whenever the ledger takes the commit.
+    async fn judge(
+        &self,
+        room: &RoomRecord,
+        framed: &Framed,
+        commit: Vec<u8>,
+        group_info: Vec<u8>,
+    ) -> Result<Next, Refusal> {
+        let now = self.seconds();
+        if framed.wrapping == Wrapping::Private {
+            let (validator, epoch) = (self.validator.clone(), framed.epoch);
+            let group_id = room.group_id.clone();
+            return compute(move || judge_private(&validator, &group_id, epoch, group_info, now)).await;
+        }
+        let view = self.current_view(room, framed.epoch).await?;
+        let proposals = self.ledger.proposals(room.id, framed.epoch).await?;
+        compute(move || {
+            let Judged { view, change } = view.check_commit(&commit, &proposals, now)?;
+            view.check_group_info(&group_info)?;
+            Ok((view, NewEpoch { group_info, change }))
+        })
+        .await
+    }
+
+    fn check_welcomes(&self, welcomes: &[WelcomeTo]) -> Result<(), Refusal> {
+        let limit = self.limits.addressees;
+        if welcomes.iter().map(|w| w.devices.len()).sum::<usize>() > limit || welcomes.len() > limit {
+            return Err(Refusal::TooLarge { limit });
+        }
+        for (index, welcome) in welcomes.iter().enumerate() {
+            let message = MlsMessage::from_bytes(&welcome.welcome, &self.limits.wire());
+            let reason = match message {
+                Ok(MlsMessage::Welcome(_)) => continue,
+                Ok(_) => Invalid::WrongKind,
+                Err(_) => Invalid::Malformed,
+            };
+            return Err(Refusal::InvalidElement { index, reason });
+        }
+        welcomes.iter().flat_map(|w| &w.devices).try_for_each(|device| self.own_host(device.host()))
+    }
+}
+
+/// Of a private commit the GroupInfo of the next epoch is all there is to judge.
+fn judge_private(
+    validator: &Arc<dyn Validator>,
+    group_id: &[u8],
+    epoch: u64,
+    group_info: Vec<u8>,
+    now: u64,
+) -> Result<Next, Refusal> {
+    let Judged { view: next, change } = validator.open(&group_info, now)?;
+    if next.group_id() != group_id {
+        return Err(Invalid::WrongGroup.into());
+    }
+    if next.epoch().checked_sub(1) != Some(epoch) {
+        return Err(Invalid::WrongEpoch.into());
+    }
+    Ok((next, NewEpoch { group_info, change }))
+}
+
+fn outcome(appended: Appended) -> Result<Sent, Refusal> {
+    match appended {
+        Appended::Accepted(receipt) => Ok(Done::Now(receipt)),
+        Appended::Repeated(receipt) => Ok(Done::Before(receipt)),
+        Appended::KeyReused => Err(Refusal::KeyReused),
+        Appended::WrongEpoch(conflict) => Err(Refusal::WrongEpoch(conflict)),
+        Appended::UnknownDevice(index) => Err(Refusal::UnknownDevice(index)),
+        Appended::MailboxFull(index) => Err(Refusal::MailboxFull(index)),
+    }
+}

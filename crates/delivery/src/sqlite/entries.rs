@@ -1,0 +1,155 @@
+//! The log of a room.
+
+use keyroom_api::{Conflict, EntryKind, LogEntry, LogPage, Receipt};
+use rusqlite::{Connection, OptionalExtension as _, Row, named_params, params};
+
+use super::{Outcome, Verdict, epochs, mailbox, rooms};
+use crate::{Appended, NewCommit, NewEntry, Once, Page, Remembered, RoomId};
+
+pub(super) fn append_commit(db: &Connection, commit: &NewCommit) -> Outcome<Verdict<Appended>> {
+    let entry = &commit.entry;
+    if let Some(outcome) = repetition(db, entry)? {
+        return Ok(Verdict::Keep(outcome));
+    }
+    // Here a commit wins or loses: of all that were made for this epoch one finds its row.
+    let head: Option<u64> = db
+        .prepare_cached(
+            "UPDATE rooms SET epoch = epoch + 1, head = head + 1 WHERE id = :room AND epoch = :epoch RETURNING head",
+        )?
+        .query_row(named_params! { ":room": entry.room.0, ":epoch": entry.epoch }, |row| row.get(0))
+        .optional()?;
+    let Some(sequence) = head else { return lost(db, entry) };
+    let receipt = put(db, entry, sequence)?;
+    let next = entry.epoch + 1;
+    epochs::put(db, entry.room, next, &commit.next)?;
+    epochs::forget(db, entry.room, (next + 1).saturating_sub(commit.epochs_kept.max(1)))?;
+    if let Some(refusal) = mailbox::deliver(db, commit, sequence)? {
+        return Ok(Verdict::Undo(refusal));
+    }
+    Ok(Verdict::Keep(Appended::Accepted(receipt)))
+}
+
+pub(super) fn append(db: &Connection, entry: &NewEntry, late: u64) -> Outcome<Verdict<Appended>> {
+    if let Some(outcome) = repetition(db, entry)? {
+        return Ok(Verdict::Keep(outcome));
+    }
+    let head: Option<u64> = db
+        .prepare_cached(
+            "UPDATE rooms SET head = head + 1
+             WHERE id = :room AND epoch >= :epoch AND epoch - :epoch <= :late RETURNING head",
+        )?
+        .query_row(named_params! { ":room": entry.room.0, ":epoch": entry.epoch, ":late": late }, |row| row.get(0))
+        .optional()?;
+    let Some(sequence) = head else { return lost(db, entry) };
+    put(db, entry, sequence).map(|receipt| Verdict::Keep(Appended::Accepted(receipt)))
+}
+
+fn lost(db: &Connection, entry: &NewEntry) -> Outcome<Verdict<Appended>> {
+    conflict(db, entry.room, entry.epoch).map(|conflict| Verdict::Undo(Appended::WrongEpoch(conflict)))
+}
+
+fn put(db: &Connection, entry: &NewEntry, sequence: u64) -> Outcome<Receipt> {
+    db.prepare_cached(
+        "INSERT INTO log (room, sequence, epoch, kind, accepted_at, message)
+         VALUES (:room, :sequence, :epoch, :kind, :accepted_at, :message)",
+    )?
+    .execute(named_params! {
+        ":room": entry.room.0,
+        ":sequence": sequence,
+        ":epoch": entry.epoch,
+        ":kind": entry.kind.code(),
+        ":accepted_at": entry.accepted_at,
+        ":message": entry.message,
+    })?;
+    if let Some(once) = &entry.once {
+        db.prepare_cached("INSERT INTO idempotency (device, key, room, sequence) VALUES (?, ?, ?, ?)")?
+            .execute(params![once.device.to_string(), once.key.as_str(), entry.room.0, sequence])?;
+    }
+    Ok(Receipt { sequence, epoch: entry.epoch, accepted_at: entry.accepted_at })
+}
+
+/// The outcome of then, if the entry comes under a key that was used before.
+fn repetition(db: &Connection, entry: &NewEntry) -> Outcome<Option<Appended>> {
+    let Some(once) = &entry.once else { return Ok(None) };
+    Ok(remembered(db, once)?.map(|before| {
+        if before.room == entry.room && before.message == entry.message {
+            Appended::Repeated(before.receipt)
+        } else {
+            Appended::KeyReused
+        }
+    }))
+}
+
+pub(super) fn remembered(db: &Connection, once: &Once) -> Outcome<Option<Remembered>> {
+    db.prepare_cached(
+        "SELECT log.room, log.sequence, log.epoch, log.accepted_at, log.message
+         FROM idempotency JOIN log ON log.room = idempotency.room AND log.sequence = idempotency.sequence
+         WHERE device = ? AND key = ?",
+    )?
+    .query_row([once.device.to_string().as_str(), once.key.as_str()], |row| {
+        Ok(Remembered {
+            room: RoomId(row.get(0)?),
+            receipt: Receipt { sequence: row.get(1)?, epoch: row.get(2)?, accepted_at: row.get(3)? },
+            message: row.get(4)?,
+        })
+    })
+    .optional()
+}
+
+pub(super) fn conflict(db: &Connection, room: RoomId, epoch: u64) -> Outcome<Conflict> {
+    let status = rooms::status(db, room)?;
+    let winner: Option<(u64, Vec<u8>)> = db
+        .prepare_cached("SELECT sequence, message FROM log WHERE room = ? AND epoch = ? AND kind = 3")?
+        .query_row(params![room.0, epoch], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let (commit_sequence, commit) = winner.unzip();
+    Ok(Conflict { epoch: status.epoch, head: status.head, commit, commit_sequence })
+}
+
+pub(super) fn proposals(db: &Connection, room: RoomId, epoch: u64) -> Outcome<Vec<Vec<u8>>> {
+    db.prepare_cached("SELECT message FROM log WHERE room = ? AND epoch = ? AND kind = 2 ORDER BY sequence")?
+        .query_map(params![room.0, epoch], |row| row.get(0))?
+        .collect()
+}
+
+pub(super) fn log(db: &Connection, room: RoomId, page: Page) -> Outcome<LogPage> {
+    let status = rooms::status(db, room)?;
+    let mut query = db.prepare_cached(
+        "SELECT sequence, epoch, kind, accepted_at, message FROM log
+         WHERE room = ? AND sequence > ? ORDER BY sequence LIMIT ?",
+    )?;
+    let after = i64::try_from(page.after).unwrap_or(i64::MAX);
+    let found = query.query_map(params![room.0, after, page.entries], entry)?;
+    let entries = up_to(page.bytes, found, |entry| entry.message.len())?;
+    Ok(LogPage { epoch: status.epoch, head: status.head, entries })
+}
+
+fn entry(row: &Row<'_>) -> Outcome<LogEntry> {
+    let code: u8 = row.get(2)?;
+    Ok(LogEntry {
+        sequence: row.get(0)?,
+        epoch: row.get(1)?,
+        kind: EntryKind::from_code(code).ok_or(rusqlite::Error::IntegralValueOutOfRange(2, code.into()))?,
+        accepted_at: row.get(3)?,
+        message: row.get(4)?,
+    })
+}
+
+/// The first items until their sizes exceed `bytes`; at least one.
+pub(super) fn up_to<T>(
+    bytes: usize,
+    items: impl Iterator<Item = Outcome<T>>,
+    size: impl Fn(&T) -> usize,
+) -> Outcome<Vec<T>> {
+    let mut taken = Vec::new();
+    let mut total = 0usize;
+    for item in items {
+        let item = item?;
+        total = total.saturating_add(size(&item));
+        if total > bytes && !taken.is_empty() {
+            break;
+        }
+        taken.push(item);
+    }
+    Ok(taken)
+}

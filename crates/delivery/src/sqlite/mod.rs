@@ -1,0 +1,159 @@
+//! The embedded engine: one file, one writer, many readers.
+//!
+//! SQLite in WAL mode with `synchronous=FULL`: what was answered survives a loss of power. All writes
+//! go through one thread that takes what has queued up and commits it as one transaction, so that a
+//! busy server pays one synchronisation for many requests; each request has its own savepoint, so one
+//! that is refused undoes only itself. Reads run beside it on a small pool of connections and see
+//! everything that has been answered.
+//!
+//! The point at which a commit of a room wins is one statement,
+//! `UPDATE rooms SET epoch = epoch + 1, head = head + 1 WHERE id = ? AND epoch = ?`: zero rows mean that
+//! another was first. A unique index on (room, epoch) of commits backs it up. It holds also between
+//! processes that share the file.
+
+mod entries;
+mod epochs;
+mod key_packages;
+mod mailbox;
+mod rooms;
+mod schema;
+mod threads;
+
+use std::path::Path;
+
+use keyroom_api::{Conflict, DeviceClaim, DeviceUri, LogPage, MailboxPage, Stock, UserUri};
+use rusqlite::Connection;
+
+use crate::{
+    Answer, Appended, CheckedKeyPackage, Created, Ledger, LedgerError, NewCommit, NewEntry, NewRoom, Once, Page,
+    Publication, Published, Remembered, RoomId, RoomRecord, StateRecord,
+};
+use threads::{Readers, Writer};
+
+/// How many connections read beside the writer.
+const READERS: usize = 4;
+
+/// What an operation in a transaction returns; rusqlite's errors stay inside this module.
+type Outcome<T> = Result<T, rusqlite::Error>;
+
+/// Whether what an operation did is to stay.
+enum Verdict<T> {
+    /// It stays.
+    Keep(T),
+    /// It is undone; the answer says why.
+    Undo(T),
+}
+
+/// A ledger in one SQLite file.
+///
+/// Dropping it ends the writer after what has been queued; a runtime of tokio must be there while it
+/// is used.
+#[derive(Debug)]
+pub struct Sqlite {
+    writer: Writer,
+    readers: Readers,
+}
+
+impl Sqlite {
+    /// Opens the file, or creates it with empty tables.
+    ///
+    /// # Errors
+    /// [`LedgerError::Unavailable`] if the file cannot be opened or is locked,
+    /// [`LedgerError::Corrupt`] if it is something else or from a newer version.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, LedgerError> {
+        let path = path.as_ref();
+        let writer = schema::open(path)?;
+        let readers = (0..READERS).map(|_| schema::open_reader(path)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { writer: Writer::start(writer)?, readers: Readers::new(readers) })
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&Connection) -> Outcome<Verdict<T>> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        self.writer.run(operation).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&Connection) -> Outcome<T> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        self.readers.run(operation).await
+    }
+}
+
+impl Ledger for Sqlite {
+    fn publish<'a>(
+        &'a self,
+        device: &'a DeviceUri,
+        packages: Vec<(CheckedKeyPackage, Vec<u8>)>,
+        publication: Publication,
+        most: u64,
+        now: u64,
+    ) -> Answer<'a, Published> {
+        let device = device.clone();
+        Box::pin(self.write(move |db| key_packages::publish(db, &device, packages, publication, most, now)))
+    }
+
+    fn stock<'a>(&'a self, device: &'a DeviceUri, now: u64) -> Answer<'a, Stock> {
+        let device = device.clone();
+        Box::pin(self.read(move |db| key_packages::stock(db, &device, now)))
+    }
+
+    fn claim<'a>(&'a self, user: &'a UserUri, cipher_suite: u16, now: u64) -> Answer<'a, Vec<DeviceClaim>> {
+        let user = user.clone();
+        Box::pin(self.write(move |db| key_packages::claim(db, &user, cipher_suite, now).map(Verdict::Keep)))
+    }
+
+    fn create(&self, room: NewRoom) -> Answer<'_, Created> {
+        Box::pin(self.write(move |db| rooms::create(db, &room).map(Verdict::Keep)))
+    }
+
+    fn room<'a>(&'a self, room: &'a keyroom_api::RoomUri) -> Answer<'a, Option<RoomRecord>> {
+        let room = room.clone();
+        Box::pin(self.read(move |db| rooms::room(db, &room)))
+    }
+
+    fn group_info(&self, room: RoomId, epoch: u64) -> Answer<'_, Option<Vec<u8>>> {
+        Box::pin(self.read(move |db| epochs::group_info(db, room, epoch)))
+    }
+
+    fn state(&self, room: RoomId, epoch: u64) -> Answer<'_, Option<Vec<StateRecord>>> {
+        Box::pin(self.read(move |db| epochs::state(db, room, epoch)))
+    }
+
+    fn proposals(&self, room: RoomId, epoch: u64) -> Answer<'_, Vec<Vec<u8>>> {
+        Box::pin(self.read(move |db| entries::proposals(db, room, epoch)))
+    }
+
+    fn remembered<'a>(&'a self, once: &'a Once) -> Answer<'a, Option<Remembered>> {
+        let once = once.clone();
+        Box::pin(self.read(move |db| entries::remembered(db, &once)))
+    }
+
+    fn conflict(&self, room: RoomId, epoch: u64) -> Answer<'_, Conflict> {
+        Box::pin(self.read(move |db| entries::conflict(db, room, epoch)))
+    }
+
+    fn append_commit(&self, commit: NewCommit) -> Answer<'_, Appended> {
+        Box::pin(self.write(move |db| entries::append_commit(db, &commit)))
+    }
+
+    fn append(&self, entry: NewEntry, late: u64) -> Answer<'_, Appended> {
+        Box::pin(self.write(move |db| entries::append(db, &entry, late)))
+    }
+
+    fn log(&self, room: RoomId, page: Page) -> Answer<'_, LogPage> {
+        Box::pin(self.read(move |db| entries::log(db, room, page)))
+    }
+
+    fn mailbox<'a>(&'a self, device: &'a DeviceUri, page: Page) -> Answer<'a, MailboxPage> {
+        let device = device.clone();
+        Box::pin(self.read(move |db| mailbox::page(db, &device, page)))
+    }
+
+    fn acknowledge<'a>(&'a self, device: &'a DeviceUri, sequence: u64) -> Answer<'a, ()> {
+        let device = device.clone();
+        Box::pin(self.write(move |db| mailbox::acknowledge(db, &device, sequence).map(Verdict::Keep)))
+    }
+}

@@ -1,0 +1,151 @@
+//! Tables, and how a file is opened.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::Outcome;
+use crate::LedgerError;
+
+/// Version of the tables, in SQLite's `user_version`.
+const VERSION: i64 = 1;
+
+/// How long a statement waits for another process.
+const BUSY: Duration = Duration::from_secs(5);
+
+const TABLES: &str = "
+    CREATE TABLE devices (
+        id INTEGER PRIMARY KEY,
+        uri TEXT NOT NULL UNIQUE,
+        user TEXT NOT NULL,
+        mailbox_head INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE INDEX devices_of_user ON devices (user, uri);
+
+    -- A row outlives its message (NULL once claimed or replaced), so that a key package that is
+    -- published again is not given out again.
+    CREATE TABLE key_packages (
+        id INTEGER PRIMARY KEY,
+        device INTEGER NOT NULL REFERENCES devices,
+        reference BLOB NOT NULL,
+        cipher_suite INTEGER NOT NULL,
+        last_resort INTEGER NOT NULL,
+        not_after INTEGER NOT NULL,
+        message BLOB,
+        UNIQUE (device, reference)
+    ) STRICT;
+    CREATE INDEX key_packages_left ON key_packages (device, cipher_suite, last_resort, id) WHERE message IS NOT NULL;
+
+    CREATE TABLE rooms (
+        id INTEGER PRIMARY KEY,
+        uri TEXT NOT NULL UNIQUE,
+        group_id BLOB NOT NULL UNIQUE,
+        epoch INTEGER NOT NULL,
+        head INTEGER NOT NULL
+    ) STRICT;
+
+    CREATE TABLE epochs (
+        room INTEGER NOT NULL REFERENCES rooms,
+        epoch INTEGER NOT NULL,
+        group_info BLOB NOT NULL,
+        PRIMARY KEY (room, epoch)
+    ) STRICT;
+
+    -- Records of the public state, each from the epoch that set it on; NULL for deleted. Epochs share
+    -- what did not change between them.
+    CREATE TABLE state (
+        room INTEGER NOT NULL REFERENCES rooms,
+        key BLOB NOT NULL,
+        epoch INTEGER NOT NULL,
+        value BLOB,
+        PRIMARY KEY (room, key, epoch)
+    ) STRICT;
+    CREATE INDEX state_of_epoch ON state (room, epoch);
+
+    CREATE TABLE log (
+        room INTEGER NOT NULL REFERENCES rooms,
+        sequence INTEGER NOT NULL,
+        epoch INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
+        accepted_at INTEGER NOT NULL,
+        message BLOB NOT NULL,
+        PRIMARY KEY (room, sequence)
+    ) STRICT;
+    CREATE UNIQUE INDEX one_commit_for_each_epoch ON log (room, epoch) WHERE kind = 3;
+    CREATE INDEX proposals_of_epoch ON log (room, epoch, sequence) WHERE kind = 2;
+
+    CREATE TABLE welcomes (
+        id INTEGER PRIMARY KEY,
+        message BLOB NOT NULL
+    ) STRICT;
+
+    CREATE TABLE mailbox (
+        device INTEGER NOT NULL REFERENCES devices,
+        sequence INTEGER NOT NULL,
+        room INTEGER NOT NULL REFERENCES rooms,
+        epoch INTEGER NOT NULL,
+        cursor INTEGER NOT NULL,
+        welcome INTEGER NOT NULL REFERENCES welcomes,
+        PRIMARY KEY (device, sequence)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX mailbox_of_welcome ON mailbox (welcome);
+
+    CREATE TABLE idempotency (
+        device TEXT NOT NULL,
+        key TEXT NOT NULL,
+        room INTEGER NOT NULL,
+        sequence INTEGER NOT NULL,
+        PRIMARY KEY (device, key)
+    ) STRICT, WITHOUT ROWID;
+";
+
+/// Opens the file for the writer and brings its tables up to date.
+pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
+    let db = Connection::open(path).map_err(|e| failure(&e))?;
+    let version = prepare(&db).map_err(|e| failure(&e))?;
+    if version == VERSION { Ok(db) } else { Err(LedgerError::Corrupt) }
+}
+
+fn prepare(db: &Connection) -> Outcome<i64> {
+    settings(db)?;
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.execute_batch("BEGIN IMMEDIATE")?;
+    let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version == 0 {
+        db.execute_batch(TABLES)?;
+        db.pragma_update(None, "user_version", VERSION)?;
+    }
+    db.execute_batch("COMMIT")?;
+    Ok(version.max(i64::from(version == 0) * VERSION))
+}
+
+/// Opens the file for reading; [`open`] has been there before.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, LedgerError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags).map_err(|e| failure(&e))?;
+    settings(&db).map_err(|e| failure(&e))?;
+    Ok(db)
+}
+
+fn settings(db: &Connection) -> Outcome<()> {
+    db.busy_timeout(BUSY)?;
+    db.pragma_update(None, "foreign_keys", true)?;
+    db.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// What the callers of the ledger learn of an error of SQLite; the log gets its kind.
+pub(super) fn failure(error: &rusqlite::Error) -> LedgerError {
+    use rusqlite::ErrorCode;
+    let code = error.sqlite_error_code();
+    tracing::error!(?code, "SQLite failed");
+    match code {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::ConstraintViolation) => {
+            LedgerError::Corrupt
+        }
+        Some(_) => LedgerError::Unavailable,
+        None => LedgerError::Corrupt,
+    }
+}

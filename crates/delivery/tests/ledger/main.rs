@@ -1,0 +1,80 @@
+//! What every ledger promises, tried on each engine. An engine is added by a line in `engines!`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test")]
+#![allow(clippy::cast_possible_truncation, reason = "small numbers of a test")]
+
+mod promises;
+
+use std::sync::Arc;
+
+use keyroom_delivery::{Ledger, LedgerError, Sqlite};
+use tempfile::TempDir;
+
+/// A database that several nodes share.
+pub(crate) struct Database {
+    folder: TempDir,
+    open: fn(&TempDir) -> Arc<dyn Ledger>,
+}
+
+impl Database {
+    /// One more node on the database.
+    pub(crate) fn node(&self) -> Arc<dyn Ledger> {
+        (self.open)(&self.folder)
+    }
+}
+
+fn sqlite() -> Database {
+    let open = |folder: &TempDir| Arc::new(Sqlite::open(folder.path().join("ledger.db")).unwrap()) as Arc<dyn Ledger>;
+    Database { folder: tempfile::tempdir().unwrap(), open }
+}
+
+macro_rules! engines {
+    ($($engine:ident: $($promise:ident),* $(,)?;)*) => {$(
+        mod $engine {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $promise() {
+                    crate::promises::$promise(&crate::$engine()).await;
+                }
+            )*
+        }
+    )*};
+}
+
+engines! {
+    sqlite:
+        one_commit_for_each_epoch_also_between_nodes,
+        no_gap_in_a_log_that_two_nodes_write,
+        a_key_package_is_claimed_once_also_between_nodes,
+        a_repetition_through_another_node_gets_the_outcome_of_then,
+        what_is_refused_leaves_no_trace,
+        a_proposal_counts_for_its_epoch_only,
+        kept_epochs_read_back_as_they_were_however_the_state_changes,
+        a_random_history_reads_back_as_a_plain_model_says;
+}
+
+#[tokio::test]
+async fn versions_of_records_that_no_kept_epoch_needs_leave_the_file() {
+    let database = sqlite();
+    promises::kept_epochs_read_back_as_they_were_however_the_state_changes(&database).await;
+    let db = rusqlite::Connection::open(database.folder.path().join("ledger.db")).unwrap();
+    // Of each key: what the oldest kept epoch has, and what the two after it set.
+    let superfluous = "SELECT count(*) FROM state AS old WHERE EXISTS (SELECT 1 FROM state AS new
+        WHERE new.key = old.key AND new.epoch > old.epoch AND new.epoch <= 58)";
+    let count: i64 = db.query_row(superfluous, [], |row| row.get(0)).unwrap();
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn a_file_that_is_something_else_or_newer_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("text");
+    std::fs::write(&path, "this is not a database, and it is long enough to be seen as one".repeat(40)).unwrap();
+    assert_eq!(Sqlite::open(&path).unwrap_err(), LedgerError::Corrupt);
+    let path = folder.path().join("newer");
+    drop(Sqlite::open(&path).unwrap());
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.pragma_update(None, "user_version", 99).unwrap();
+    drop(db);
+    assert_eq!(Sqlite::open(&path).unwrap_err(), LedgerError::Corrupt);
+    assert_eq!(Sqlite::open(folder.path().join("no/such/folder")).unwrap_err(), LedgerError::Unavailable);
+}

@@ -1,0 +1,329 @@
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use keyroom_api::{DeviceUri, EntryKind, Offer, RoomStatus, RoomUri};
+use keyroom_delivery::{
+    Appended, CheckedKeyPackage, Created, Ledger, NewCommit, NewEntry, NewEpoch, NewRoom, Once, Page, Publication,
+    RoomId, StateChange,
+};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+
+use crate::Database;
+
+const NOW: u64 = 1_000;
+const ALL: Page = Page { after: 0, entries: usize::MAX >> 1, bytes: usize::MAX };
+
+fn device(name: &str) -> DeviceUri {
+    format!("mimi://h/d/{name}/phone").parse().unwrap()
+}
+
+fn uri(name: &str) -> RoomUri {
+    format!("mimi://h/r/{name}").parse().unwrap()
+}
+
+/// An epoch whose state is one record.
+fn state(epoch: u64) -> NewEpoch {
+    NewEpoch {
+        group_info: vec![1, epoch as u8],
+        change: StateChange::Part { cleared: vec![], writes: vec![(vec![2], Some(vec![epoch as u8]))] },
+    }
+}
+
+/// Whether an epoch is kept as [`state`] described it.
+async fn is_kept(ledger: &Arc<dyn Ledger>, room: RoomId, epoch: u64) -> bool {
+    let group_info = ledger.group_info(room, epoch).await.unwrap();
+    let records = ledger.state(room, epoch).await.unwrap();
+    assert_eq!(group_info.is_some(), records.is_some());
+    assert!(group_info.is_none_or(|info| info == state(epoch).group_info));
+    records.is_some_and(|records| records == [(vec![2], vec![epoch as u8])])
+}
+
+async fn room(ledger: &Arc<dyn Ledger>, name: &str) -> RoomId {
+    let new = NewRoom { room: uri(name), group_id: name.as_bytes().to_vec(), epoch: 0, first: state(0) };
+    assert_eq!(ledger.create(new).await.unwrap(), Created::New(RoomStatus { epoch: 0, head: 0 }));
+    ledger.room(&uri(name)).await.unwrap().unwrap().id
+}
+
+fn entry(room: RoomId, epoch: u64, kind: EntryKind, message: impl Into<Vec<u8>>) -> NewEntry {
+    NewEntry { room, epoch, kind, message: message.into(), accepted_at: 7, once: None }
+}
+
+fn commit(room: RoomId, epoch: u64, message: impl Into<Vec<u8>>) -> NewCommit {
+    let entry = entry(room, epoch, EntryKind::Commit, message);
+    NewCommit { entry, next: state(epoch + 1), welcomes: Vec::new(), mailbox: 3, epochs_kept: 2 }
+}
+
+fn once(name: &str, key: &str) -> Option<Once> {
+    Some(Once { device: device(name), key: key.parse().unwrap() })
+}
+
+fn package(id: u16) -> (CheckedKeyPackage, Vec<u8>) {
+    let reference = id.to_be_bytes().to_vec();
+    (CheckedKeyPackage { reference, cipher_suite: 1, last_resort: false, not_after: NOW + 1 }, vec![id as u8])
+}
+
+async fn publish(ledger: &Arc<dyn Ledger>, name: &str, ids: std::ops::Range<u16>) {
+    let packages = ids.map(package).collect();
+    ledger.publish(&device(name), packages, Publication::Add, 1_000, NOW).await.unwrap();
+}
+
+pub(crate) async fn one_commit_for_each_epoch_also_between_nodes(database: &Database) {
+    let nodes = [database.node(), database.node()];
+    let room = room(&nodes[0], "room").await;
+    for epoch in 0..10 {
+        let racers = (0..6u8).map(|racer| {
+            let node = nodes[usize::from(racer % 2)].clone();
+            tokio::spawn(async move { node.append_commit(commit(room, epoch, [racer])).await.unwrap() })
+        });
+        let mut won = None;
+        let mut lost = Vec::new();
+        for (number, racer) in racers.collect::<Vec<_>>().into_iter().enumerate() {
+            match racer.await.unwrap() {
+                Appended::Accepted(receipt) => {
+                    assert_eq!(won.replace(number as u8), None, "two won");
+                    assert_eq!((receipt.sequence, receipt.epoch), (epoch + 1, epoch));
+                }
+                Appended::WrongEpoch(conflict) => lost.push(conflict),
+                other => panic!("{other:?}"),
+            }
+        }
+        let winner = vec![won.expect("one won")];
+        assert_eq!(lost.len(), 5);
+        for conflict in lost {
+            assert_eq!((conflict.epoch, conflict.commit_sequence), (epoch + 1, Some(epoch + 1)));
+            assert_eq!(conflict.commit.as_ref(), Some(&winner));
+        }
+        assert!(is_kept(&nodes[1], room, epoch + 1).await);
+    }
+}
+
+pub(crate) async fn no_gap_in_a_log_that_two_nodes_write(database: &Database) {
+    let nodes = [database.node(), database.node()];
+    let room = room(&nodes[0], "room").await;
+    let writers = (0..4u8).map(|writer| {
+        let node = nodes[usize::from(writer % 2)].clone();
+        tokio::spawn(async move {
+            for number in 0..25u8 {
+                let new = entry(room, 0, EntryKind::Application, [writer, number]);
+                assert!(matches!(node.append(new, 0).await.unwrap(), Appended::Accepted(_)));
+            }
+        })
+    });
+    let writers: Vec<_> = writers.collect();
+    // A reader beside them never sees an entry before those below it.
+    let mut cursor = 0;
+    while cursor < 100 {
+        let page = nodes[0].log(room, Page { after: cursor, ..ALL }).await.unwrap();
+        for entry in page.entries {
+            assert_eq!(entry.sequence, cursor + 1);
+            cursor = entry.sequence;
+        }
+        assert!(cursor <= page.head);
+        tokio::task::yield_now().await;
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let log = nodes[1].log(room, ALL).await.unwrap();
+    for writer in 0..4u8 {
+        let own = log.entries.iter().filter(|e| e.message[0] == writer).map(|e| e.message[1]);
+        assert!(own.eq(0..25), "a writer's messages keep their order");
+    }
+}
+
+pub(crate) async fn a_key_package_is_claimed_once_also_between_nodes(database: &Database) {
+    let nodes = [database.node(), database.node()];
+    publish(&nodes[0], "alice", 0..30).await;
+    let claims = (0..40usize).map(|number| {
+        let node = nodes[number % 2].clone();
+        tokio::spawn(async move { node.claim(&device("alice").user(), 1, NOW).await.unwrap().remove(0).offer })
+    });
+    let mut taken = BTreeSet::new();
+    for claim in claims.collect::<Vec<_>>() {
+        match claim.await.unwrap() {
+            Offer::OneTime(message) => assert!(taken.insert(message)),
+            offer => assert_eq!(offer, Offer::Exhausted),
+        }
+    }
+    assert_eq!(taken.len(), 30);
+    publish(&nodes[1], "alice", 0..30).await;
+    assert_eq!(nodes[0].claim(&device("alice").user(), 1, NOW).await.unwrap()[0].offer, Offer::Exhausted);
+}
+
+pub(crate) async fn a_repetition_through_another_node_gets_the_outcome_of_then(database: &Database) {
+    let nodes = [database.node(), database.node()];
+    let room = room(&nodes[0], "room").await;
+    let mut new = commit(room, 0, "first");
+    new.entry.once = once("alice", "key");
+    let Appended::Accepted(receipt) = nodes[0].append_commit(new.clone()).await.unwrap() else { panic!() };
+    assert_eq!(nodes[1].append_commit(new.clone()).await.unwrap(), Appended::Repeated(receipt));
+    let remembered = nodes[1].remembered(new.entry.once.as_ref().unwrap()).await.unwrap().unwrap();
+    assert_eq!((remembered.room, remembered.receipt, remembered.message), (room, receipt, b"first".to_vec()));
+    let mut other = commit(room, 1, "other");
+    other.entry.once = once("alice", "key");
+    assert_eq!(nodes[1].append_commit(other.clone()).await.unwrap(), Appended::KeyReused);
+    other.entry.once = once("bob", "key");
+    assert!(matches!(nodes[1].append_commit(other).await.unwrap(), Appended::Accepted(_)));
+}
+
+pub(crate) async fn what_is_refused_leaves_no_trace(database: &Database) {
+    let ledger = database.node();
+    let room = room(&ledger, "room").await;
+    publish(&ledger, "bob", 0..1).await;
+    let mut unknown = commit(room, 0, "unknown");
+    unknown.entry.once = once("alice", "key");
+    unknown.welcomes = vec![(vec![1], vec![device("bob"), device("nobody")])];
+    assert_eq!(ledger.append_commit(unknown).await.unwrap(), Appended::UnknownDevice(1));
+    let mut full = commit(room, 0, "full");
+    full.entry.once = once("alice", "key");
+    full.welcomes = vec![(vec![1], vec![device("bob"); 2]), (vec![2], vec![device("bob"); 2])];
+    assert_eq!(ledger.append_commit(full).await.unwrap(), Appended::MailboxFull(3));
+    assert!(matches!(ledger.append_commit(commit(room, 3, "early")).await.unwrap(), Appended::WrongEpoch(_)));
+
+    assert_eq!(ledger.room(&uri("room")).await.unwrap().unwrap().status, RoomStatus { epoch: 0, head: 0 });
+    assert_eq!(ledger.log(room, ALL).await.unwrap().entries, []);
+    assert!(!is_kept(&ledger, room, 1).await);
+    assert_eq!(ledger.mailbox(&device("bob"), ALL).await.unwrap().items, []);
+    assert_eq!(ledger.remembered(&once("alice", "key").unwrap()).await.unwrap(), None);
+}
+
+pub(crate) async fn a_proposal_counts_for_its_epoch_only(database: &Database) {
+    let ledger = database.node();
+    let room = room(&ledger, "room").await;
+    for (epoch, message) in [(0, "a"), (0, "b")] {
+        ledger.append(entry(room, epoch, EntryKind::Proposal, message), 0).await.unwrap();
+    }
+    ledger.append(entry(room, 0, EntryKind::Application, "x"), 0).await.unwrap();
+    assert_eq!(ledger.proposals(room, 0).await.unwrap(), [b"a", b"b"]);
+    ledger.append_commit(commit(room, 0, "c")).await.unwrap();
+    let late = ledger.append(entry(room, 0, EntryKind::Proposal, "late"), 0).await.unwrap();
+    assert!(matches!(late, Appended::WrongEpoch(_)));
+    assert_eq!(ledger.proposals(room, 1).await.unwrap(), Vec::<Vec<u8>>::new());
+}
+
+/// Each commit changes a few records; every epoch that is kept reads back as it was, and what no
+/// kept epoch needs is gone.
+pub(crate) async fn kept_epochs_read_back_as_they_were_however_the_state_changes(database: &Database) {
+    let mut rng = StdRng::seed_from_u64(8);
+    let ledger = database.node();
+    let room = room(&ledger, "room").await;
+    let mut now = BTreeMap::from([(vec![2], vec![0])]);
+    let mut kept = VecDeque::from([now.clone()]);
+    for epoch in 0..60u64 {
+        let mut next = commit(room, epoch, epoch.to_be_bytes());
+        next.epochs_kept = 3;
+        next.next.change = if rng.random_range(0..10) == 0 {
+            now = (0..3).map(|_| (vec![rng.random_range(0..8), 1], vec![rng.random()])).collect();
+            StateChange::Whole(now.clone().into_iter().collect())
+        } else {
+            let changed: BTreeMap<_, _> = (0..3)
+                .map(|_| {
+                    (
+                        vec![rng.random_range(0..8), rng.random_range(0..2)],
+                        (rng.random_range(0..3) > 0).then(|| vec![rng.random()]),
+                    )
+                })
+                .collect();
+            // A key with a second byte, so that a prefix names more than one.
+            let clear: u8 = rng.random_range(0..20);
+            now.retain(|key, _| key[0] != clear);
+            for (key, value) in &changed {
+                match value {
+                    Some(value) => now.insert(key.clone(), value.clone()),
+                    None => now.remove(key),
+                };
+            }
+            StateChange::Part { cleared: vec![vec![clear]], writes: changed.into_iter().collect() }
+        };
+        assert!(matches!(ledger.append_commit(next).await.unwrap(), Appended::Accepted(_)));
+        kept.push_back(now.clone());
+        if kept.len() > 3 {
+            kept.pop_front();
+        }
+        for (back, expected) in kept.iter().rev().enumerate() {
+            let found = ledger.state(room, epoch + 1 - back as u64).await.unwrap().expect("kept");
+            assert_eq!(found, expected.clone().into_iter().collect::<Vec<_>>(), "epoch {epoch}, {back} back");
+        }
+        if let Some(gone) = (epoch + 1).checked_sub(3) {
+            assert_eq!(ledger.state(room, gone).await.unwrap(), None);
+        }
+    }
+}
+
+/// What a ledger should hold, kept the simplest way.
+#[derive(Default)]
+struct Model {
+    epoch: u64,
+    log: Vec<(u64, EntryKind, Vec<u8>)>,
+    mailbox: Vec<(u64, Vec<u8>)>,
+    mailbox_head: u64,
+}
+
+pub(crate) async fn a_random_history_reads_back_as_a_plain_model_says(database: &Database) {
+    let mut rng = StdRng::seed_from_u64(7);
+    let mut ledger = database.node();
+    let rooms = [room(&ledger, "a").await, room(&ledger, "b").await];
+    publish(&ledger, "bob", 0..1).await;
+    let mut models = [Model::default(), Model::default()];
+    let bob = device("bob");
+    for step in 0..300u64 {
+        let which = rng.random_range(0..2usize);
+        let (room, message) = (rooms[which], step.to_be_bytes().to_vec());
+        let epoch = models[which].epoch.saturating_sub(rng.random_range(0..3));
+        match rng.random_range(0..10) {
+            0..5 => {
+                let taken =
+                    ledger.append(entry(room, epoch, EntryKind::Application, message.clone()), 1).await.unwrap();
+                let expected = models[which].epoch - epoch <= 1;
+                assert_eq!(matches!(taken, Appended::Accepted(_)), expected, "step {step}");
+                if expected {
+                    models[which].log.push((epoch, EntryKind::Application, message));
+                }
+            }
+            5..8 => {
+                let mut new = commit(room, epoch, message.clone());
+                new.welcomes = vec![(message.clone(), vec![bob.clone()])];
+                let taken = ledger.append_commit(new).await.unwrap();
+                // One device's mailbox serves both rooms; the first model keeps it.
+                let current = epoch == models[which].epoch;
+                let space = models[0].mailbox.len() < 3;
+                match taken {
+                    Appended::Accepted(_) => {
+                        assert!(current && space, "step {step}");
+                        models[which].epoch += 1;
+                        models[which].log.push((epoch, EntryKind::Commit, message.clone()));
+                        models[0].mailbox_head += 1;
+                        let sequence = models[0].mailbox_head;
+                        models[0].mailbox.push((sequence, message));
+                    }
+                    Appended::WrongEpoch(_) => assert!(!current, "step {step}"),
+                    Appended::MailboxFull(0) => assert!(current && !space, "step {step}"),
+                    other => panic!("step {step}: {other:?}"),
+                }
+            }
+            8 => {
+                if let Some((sequence, _)) = models[0].mailbox.first().cloned() {
+                    ledger.acknowledge(&bob, sequence).await.unwrap();
+                    models[0].mailbox.remove(0);
+                }
+            }
+            _ => {
+                drop(ledger);
+                ledger = database.node();
+            }
+        }
+    }
+    for (room, model) in rooms.into_iter().zip(&models) {
+        let page = ledger.log(room, ALL).await.unwrap();
+        let log: Vec<_> = page.entries.into_iter().map(|e| (e.epoch, e.kind, e.message)).collect();
+        assert_eq!((page.epoch, page.head, &log), (model.epoch, model.log.len() as u64, &model.log));
+        for epoch in 0..=model.epoch {
+            let kept = epoch + 2 > model.epoch;
+            assert_eq!(is_kept(&ledger, room, epoch).await, kept);
+        }
+    }
+    let items = ledger.mailbox(&bob, ALL).await.unwrap().items;
+    let mailbox: Vec<_> = items.into_iter().map(|item| (item.sequence, item.welcome)).collect();
+    assert_eq!(mailbox, models[0].mailbox);
+}

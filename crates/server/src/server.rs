@@ -1,0 +1,98 @@
+//! Starting and stopping.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use keyroom_delivery::{Delivery, LedgerError, Setup, Sqlite};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::Config;
+use crate::app::App;
+use crate::routes::router;
+
+/// How long requests that are under way may take to end when the server stops.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The database does not open.
+    #[error("the database does not open: {0}")]
+    Database(#[from] LedgerError),
+    /// The address cannot be listened on.
+    #[error("cannot listen: {0}")]
+    Listen(#[from] std::io::Error),
+}
+
+/// A server.
+#[derive(Debug)]
+pub struct Server;
+
+impl Server {
+    /// Opens the database, listens, and serves in the background of the runtime that runs this.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(config: Config) -> Result<Handle, StartError> {
+        let Config { listen, database, host, limits, handshakes, validator, authenticate, bus, clock } = config;
+        let ledger = Arc::new(Sqlite::open(database)?);
+        let listener = TcpListener::bind(listen).await?;
+        let address = listener.local_addr()?;
+        let delivery = Delivery::new(Setup { ledger, bus, validator, clock, host, limits, handshakes });
+        let (stop, stopped) = watch::channel(());
+        let (alive, ended) = mpsc::channel(1);
+        let app = App { delivery: Arc::new(delivery), authenticate, stop: stopped, alive: alive.downgrade() };
+        let task = tokio::spawn(serve(listener, app));
+        Ok(Handle { address, stop, alive, ended, task })
+    }
+}
+
+async fn serve(listener: TcpListener, app: App) {
+    let stopping = app.clone();
+    let serving = axum::serve(listener, router(app)).with_graceful_shutdown(async move { stopping.stopping().await });
+    if let Err(error) = serving.await {
+        tracing::error!(kind = ?error.kind(), "the server ended");
+    }
+}
+
+/// A server that runs. Dropping the handle stops it too, without waiting for the end.
+#[derive(Debug)]
+pub struct Handle {
+    address: SocketAddr,
+    stop: watch::Sender<()>,
+    alive: mpsc::Sender<()>,
+    ended: mpsc::Receiver<()>,
+    task: JoinHandle<()>,
+}
+
+impl Handle {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address for clients on this machine.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Takes no more requests, lets those under way end, closes live connections and returns when the
+    /// database is closed, or after ten seconds.
+    pub async fn shutdown(self) {
+        let Self { stop, alive, mut ended, mut task, .. } = self;
+        drop((stop, alive));
+        let all = async {
+            let _ = (&mut task).await;
+            // Ends when the last live connection has dropped its sender.
+            while ended.recv().await.is_some() {}
+        };
+        if timeout(GRACE, all).await.is_err() {
+            task.abort();
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Real groups against a server that judges them.
+
+use std::sync::Arc;
+
+use keyroom_api::{Code, CommitBundle, Connection, RoomStatus, WelcomeTo};
+use keyroom_crypto::{Provider, Signer};
+use keyroom_delivery::Protocol;
+use keyroom_mls::config::{Config, Inputs};
+use keyroom_mls::group::{ExternalJoins, Founder, Group, GroupInfoContent, JoinOptions, PendingCommit, TreeDelivery};
+use keyroom_mls::key_package::{KeyPackageBuilder, KeyPackageBundle};
+use keyroom_mls::leaf_node::lifetime_from;
+use keyroom_rustcrypto::RUSTCRYPTO;
+use keyroom_wire::{Credential, Encode, Extensions, GroupId, LeafIndex, MlsMessage, Proposal};
+
+use crate::world::{NOW, SUITE, World, bundle, device, group_info, key, key_package, room};
+
+const INPUTS: Inputs<'static> = Inputs::at(NOW);
+const INSIDE: GroupInfoContent = GroupInfoContent { tree: TreeDelivery::Inside, external: ExternalJoins::Allowed };
+const OUTSIDE: GroupInfoContent = GroupInfoContent { tree: TreeDelivery::OutOfBand, external: ExternalJoins::Allowed };
+
+async fn judging() -> World {
+    World::with(|config| config.validator = Arc::new(Protocol::new(&RUSTCRYPTO, Config::default()))).await
+}
+
+/// A client with its keys and one key package.
+struct Client {
+    signer: Box<dyn Signer>,
+    bundle: KeyPackageBundle,
+    connection: Connection,
+    seed: u64,
+}
+
+impl Client {
+    fn new(world: &World, name: &str, seed: u64) -> Self {
+        let mut rng = keyroom_vectors::rng(seed);
+        let suite = RUSTCRYPTO.suite(SUITE).unwrap();
+        let signer = suite.signer(suite.generate_signature_key(&mut rng).unwrap().expose()).unwrap();
+        let builder = KeyPackageBuilder::new(suite, Credential::basic(name.as_bytes()), lifetime_from(NOW, 3_600));
+        let bundle = builder.build(signer.as_ref(), &mut rng).unwrap();
+        Self { signer, bundle, connection: world.connect(&format!("{name}/phone")), seed }
+    }
+
+    fn key_package(&self) -> Vec<u8> {
+        MlsMessage::KeyPackage(self.bundle.key_package.clone()).to_bytes()
+    }
+
+    /// Founds a group and its room.
+    async fn found(&self, name: &str) -> Group {
+        let suite = RUSTCRYPTO.suite(SUITE).unwrap();
+        let group_id = GroupId::from(name.as_bytes());
+        let bundle = KeyPackageBundle::decode(&self.bundle.encode()).unwrap();
+        let founder = Founder { bundle, group_id, extensions: Extensions::new() };
+        let mut rng = keyroom_vectors::rng(self.seed + 100);
+        let (group, _) = Group::create(suite, founder, Arc::default(), &INPUTS, &mut rng).unwrap();
+        let info = group.group_info(INSIDE, self.signer.as_ref(), &mut rng).unwrap();
+        self.connection.create_room(&room(name), info).await.unwrap();
+        group
+    }
+
+    /// A commit that adds these, without ratchet tree anywhere.
+    fn add(&self, group: &mut Group, joiners: &[&Self], seed: u64) -> PendingCommit {
+        let mut rng = keyroom_vectors::rng(seed);
+        let mut commit = group.commit().group_info(OUTSIDE).welcome_tree(TreeDelivery::OutOfBand);
+        for joiner in joiners {
+            commit = commit.add(joiner.bundle.key_package.clone());
+        }
+        commit.build(self.signer.as_ref(), &INPUTS, &mut rng).unwrap().0
+    }
+
+    fn join(&self, welcome: &[u8], tree: &[u8]) -> Group {
+        let suite = RUSTCRYPTO.suite(SUITE).unwrap();
+        let bundles = [KeyPackageBundle::decode(&self.bundle.encode()).unwrap()];
+        let mut options = JoinOptions::new(&bundles);
+        options.ratchet_tree = Some(tree);
+        let mut rng = keyroom_vectors::rng(self.seed + 200);
+        let joining = Group::join(suite, welcome, &options, Arc::default(), &INPUTS, &mut rng).unwrap();
+        let verdict = joining.questions().accept_unseen();
+        joining.accept(&verdict).unwrap().0
+    }
+}
+
+fn apply(group: &mut Group, pending: PendingCommit) {
+    let verdict = pending.questions().accept_unseen();
+    group.apply(pending.into_staged(), &verdict).unwrap();
+}
+
+fn sent(pending: &PendingCommit, to: &[&str]) -> CommitBundle {
+    let devices: Vec<_> = to.iter().map(|name| device(&format!("{name}/phone"))).collect();
+    let welcome = pending.welcome.clone().map(|welcome| WelcomeTo { devices, welcome });
+    CommitBundle {
+        commit: pending.message.clone(),
+        group_info: pending.group_info.clone().unwrap(),
+        welcomes: welcome.into_iter().collect(),
+    }
+}
+
+#[tokio::test]
+async fn a_group_lives_on_a_server_that_keeps_its_tree() {
+    let world = judging().await;
+    let [alice, bob, carol] = ["alice", "bob", "carol"].map(|n| Client::new(&world, n, u64::from(n.as_bytes()[0])));
+    let meeting = room("meeting");
+    for client in [&bob, &carol] {
+        client.connection.publish_key_packages(vec![client.key_package()]).await.unwrap();
+    }
+    let mut alices = alice.found("meeting").await;
+    let claims = alice.connection.claim_key_packages(&device("bob/any").user(), SUITE.0).await.unwrap();
+    assert_eq!(claims[0].offer.key_package(), Some(bob.key_package().as_slice()));
+
+    // A Welcome without a tree: the server has it.
+    let pending = alice.add(&mut alices, &[&bob], 1);
+    alice.connection.commit(&meeting, &sent(&pending, &["bob"]), &key(1)).await.unwrap();
+    apply(&mut alices, pending);
+    let item = bob.connection.mailbox(0).await.unwrap().items.remove(0);
+    let info = bob.connection.epoch_info_of(&meeting, item.epoch).await.unwrap();
+    let mut bobs = bob.join(&item.welcome, &info.ratchet_tree.unwrap());
+
+    // A proposal of one, committed by another, on a server that has forgotten all it had in memory.
+    let proposal = Proposal::Add { key_package: Box::new(carol.bundle.key_package.clone()) };
+    let mut rng = keyroom_vectors::rng(2);
+    let proposal = bobs.propose(proposal, b"", bob.signer.as_ref(), &INPUTS, &mut rng).unwrap();
+    bob.connection.send_message(&meeting, proposal.message.clone(), &key(2)).await.unwrap();
+    let world = world.restart().await;
+    let [alice, bob, carol] = [alice, bob, carol].map(|client| {
+        let connection = Connection::new(&world.server.url(), client.connection.device().clone()).unwrap();
+        Client { connection, ..client }
+    });
+    alices.process(&proposal.message, &INPUTS).unwrap();
+    let pending = alice.add(&mut alices, &[], 3);
+    alice.connection.commit(&meeting, &sent(&pending, &["carol"]), &key(3)).await.unwrap();
+    apply(&mut alices, pending);
+    let item = carol.connection.mailbox(0).await.unwrap().items.remove(0);
+    let info = carol.connection.epoch_info_of(&meeting, item.epoch).await.unwrap();
+    let carols = carol.join(&item.welcome, &info.ratchet_tree.unwrap());
+    assert_eq!(carols.epoch_authenticator(), alices.epoch_authenticator());
+    assert_eq!(bob.connection.room(&meeting).await.unwrap(), RoomStatus { epoch: 2, head: 3 });
+
+    // The tree of the epoch before is still the one of then.
+    let before = bob.connection.epoch_info_of(&meeting, 1).await.unwrap();
+    assert_ne!(before.ratchet_tree, bob.connection.epoch_info(&meeting).await.unwrap().ratchet_tree);
+}
+
+#[tokio::test]
+async fn what_is_not_signed_by_a_member_does_not_move_the_room() {
+    let world = judging().await;
+    let [alice, bob, eve] = ["alice", "bob", "eve"].map(|n| Client::new(&world, n, u64::from(n.as_bytes()[0])));
+    let meeting = room("meeting");
+    bob.connection.publish_key_packages(vec![bob.key_package()]).await.unwrap();
+    let mut group = alice.found("meeting").await;
+
+    let refused = async |bundle: &CommitBundle| {
+        let error = eve.connection.commit(&meeting, bundle, &key("e")).await.unwrap_err();
+        error.code().unwrap()
+    };
+    assert_eq!(refused(&bundle("meeting", 0, 1)).await, Code::Invalid);
+
+    let pending = alice.add(&mut group, &[&bob], 1);
+    let good = sent(&pending, &["bob"]);
+    let mut forged = good.clone();
+    let last = forged.commit.len() - 1;
+    // The membership tag is for members only; the byte before it belongs to the confirmation tag, which
+    // the GroupInfo repeats.
+    forged.commit[last - 40] ^= 1;
+    assert_eq!(refused(&forged).await, Code::Invalid);
+    let mut forged = good.clone();
+    let last = forged.group_info.len() - 1;
+    forged.group_info[last] ^= 1;
+    assert_eq!(refused(&forged).await, Code::Invalid);
+    assert_eq!(refused(&CommitBundle { group_info: group_info("meeting", 1), ..good.clone() }).await, Code::Invalid);
+
+    let mut rng = keyroom_vectors::rng(5);
+    let mut evil = eve.found("other").await;
+    let remove = Proposal::Remove { removed: LeafIndex(0) };
+    let foreign = evil.propose(remove, b"", eve.signer.as_ref(), &INPUTS, &mut rng).unwrap();
+    let error = eve.connection.send_message(&meeting, foreign.message, &key("f")).await.unwrap_err();
+    assert_eq!(error.code(), Some(Code::Invalid));
+
+    assert_eq!(alice.connection.room(&meeting).await.unwrap(), RoomStatus { epoch: 0, head: 0 });
+    alice.connection.commit(&meeting, &good, &key("a")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_room_and_a_key_package_must_be_genuine() {
+    let world = judging().await;
+    let alice = Client::new(&world, "alice", 1);
+    let error = alice.connection.create_room(&room("meeting"), group_info("g", 0)).await.unwrap_err();
+    assert!(matches!(error.code(), Some(Code::Invalid | Code::Malformed)), "{error}");
+    assert!(alice.connection.publish_key_packages(vec![key_package(1)]).await.is_err());
+    let mut forged = alice.key_package();
+    let last = forged.len() - 1;
+    forged[last] ^= 1;
+    let error = alice.connection.publish_key_packages(vec![alice.key_package(), forged]).await.unwrap_err();
+    assert_eq!(error.code(), Some(Code::Invalid));
+    alice.connection.publish_key_packages(vec![alice.key_package()]).await.unwrap();
+}

@@ -1,0 +1,188 @@
+//! A server in a temporary folder, and messages that have the structure of MLS and nothing else.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use keyroom_api::{CommitBundle, Connection, DeviceUri, IdempotencyKey, RoomUri, WelcomeTo};
+use keyroom_delivery::{Clock, Structural};
+use keyroom_server::{Config, Handle, Server};
+use keyroom_wire::{
+    Capabilities, CipherSuite, Commit, Content, ContentType, Credential, Encode, ExtensionType, Extensions,
+    FramedContent, FramedContentAuthData, GroupContext, GroupId, GroupInfo, KeyPackage, LeafIndex, LeafNode,
+    LeafNodeSource, Lifetime, Mac, MlsMessage, Opaque, PrivateMessage, Proposal, ProtocolVersion, PublicMessage,
+    Sender, Welcome,
+};
+use tempfile::TempDir;
+
+pub(crate) const SUITE: CipherSuite = CipherSuite::MLS_128_DHKEMX25519_AES128GCM_SHA256_ED25519;
+pub(crate) const NOW: u64 = 1_800_000_000;
+
+/// A clock that stands until it is set.
+pub(crate) struct SetClock(pub(crate) AtomicU64);
+
+impl Clock for SetClock {
+    fn now(&self) -> Duration {
+        Duration::from_secs(self.0.load(Ordering::SeqCst))
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) server: Handle,
+    pub(crate) clock: Arc<SetClock>,
+    folder: TempDir,
+    change: fn(&mut Config),
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(crate) async fn with(change: fn(&mut Config)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(SetClock(AtomicU64::new(NOW)));
+        let server = start(&folder, &clock, change).await;
+        Self { server, clock, folder, change }
+    }
+
+    /// Stops the server and starts another one on the same data.
+    pub(crate) async fn restart(self) -> Self {
+        self.server.shutdown().await;
+        let server = start(&self.folder, &self.clock, self.change).await;
+        Self { server, ..self }
+    }
+
+    pub(crate) fn connect(&self, device_uri: &str) -> Connection {
+        Connection::new(&self.server.url(), device(device_uri)).unwrap()
+    }
+}
+
+async fn start(folder: &TempDir, clock: &Arc<SetClock>, change: fn(&mut Config)) -> Handle {
+    let mut config = Config::new("example.org".parse().unwrap(), folder.path().join("keyroom.db"));
+    config.clock = clock.clone();
+    config.validator = Arc::new(Structural::default());
+    change(&mut config);
+    Server::start(config).await.unwrap()
+}
+
+/// `alice/phone` as a URI.
+pub(crate) fn device(names: &str) -> DeviceUri {
+    format!("mimi://example.org/d/{names}").parse().unwrap()
+}
+
+pub(crate) fn room(name: &str) -> RoomUri {
+    format!("mimi://example.org/r/{name}").parse().unwrap()
+}
+
+pub(crate) fn key(text: impl ToString) -> IdempotencyKey {
+    text.to_string().parse().unwrap()
+}
+
+/// A key package; `id` tells it from others.
+pub(crate) fn key_package(id: u64) -> Vec<u8> {
+    key_package_of(id, SUITE, NOW + 1_000, Extensions::new())
+}
+
+pub(crate) fn last_resort(id: u64) -> Vec<u8> {
+    let mut extensions = Extensions::new();
+    extensions.set(ExtensionType::LAST_RESORT, []);
+    key_package_of(id, SUITE, NOW + 1_000, extensions)
+}
+
+pub(crate) fn key_package_of(id: u64, cipher_suite: CipherSuite, not_after: u64, extensions: Extensions) -> Vec<u8> {
+    let leaf_node = LeafNode {
+        encryption_key: vec![1; 32].into(),
+        signature_key: vec![2; 32].into(),
+        credential: Credential::basic("someone"),
+        capabilities: Capabilities::default(),
+        leaf_node_source: LeafNodeSource::KeyPackage(Lifetime { not_before: 0, not_after }),
+        extensions: Extensions::new(),
+        signature: vec![3; 64].into(),
+    };
+    let package = KeyPackage {
+        version: ProtocolVersion::MLS10,
+        cipher_suite,
+        init_key: id.to_be_bytes().to_vec().into(),
+        leaf_node,
+        extensions,
+        signature: vec![4; 64].into(),
+    };
+    MlsMessage::KeyPackage(package).to_bytes()
+}
+
+/// The GroupInfo of an epoch, with something in the place of a ratchet tree.
+pub(crate) fn group_info(group: &str, epoch: u64) -> Vec<u8> {
+    let mut extensions = Extensions::new();
+    extensions.set(ExtensionType::RATCHET_TREE, [0]);
+    group_info_with(group, epoch, extensions)
+}
+
+pub(crate) fn group_info_with(group: &str, epoch: u64, extensions: Extensions) -> Vec<u8> {
+    let context = GroupContext { epoch, ..GroupContext::new(SUITE, group_id(group)) };
+    MlsMessage::GroupInfo(GroupInfo {
+        group_context: context,
+        extensions,
+        confirmation_tag: vec![5; 32].into(),
+        signer: LeafIndex(0),
+        signature: vec![6; 64].into(),
+    })
+    .to_bytes()
+}
+
+pub(crate) fn group_id(group: &str) -> GroupId {
+    group.as_bytes().into()
+}
+
+/// A commit; `mark` tells it from others.
+pub(crate) fn commit(group: &str, epoch: u64, mark: u64) -> Vec<u8> {
+    public(group, epoch, Content::Commit(Commit { proposals: Vec::new(), path: None }), mark)
+}
+
+pub(crate) fn proposal(group: &str, epoch: u64, mark: u64) -> Vec<u8> {
+    public(group, epoch, Content::Proposal(Proposal::Remove { removed: LeafIndex(1) }), mark)
+}
+
+pub(crate) fn public(group: &str, epoch: u64, content: Content, mark: u64) -> Vec<u8> {
+    let confirmation_tag = matches!(content, Content::Commit(_)).then(|| Mac::from(vec![8; 32]));
+    let content = FramedContent {
+        group_id: group_id(group),
+        epoch,
+        sender: Sender::Member(LeafIndex(0)),
+        authenticated_data: Opaque::from(mark.to_be_bytes().to_vec()),
+        content,
+    };
+    let auth = FramedContentAuthData { signature: vec![7; 64].into(), confirmation_tag };
+    MlsMessage::PublicMessage(PublicMessage { content, auth, membership_tag: Some(vec![9; 32].into()) }).to_bytes()
+}
+
+pub(crate) fn application(group: &str, epoch: u64, mark: u64) -> Vec<u8> {
+    private(group, epoch, ContentType::Application, mark)
+}
+
+pub(crate) fn private(group: &str, epoch: u64, content_type: ContentType, mark: u64) -> Vec<u8> {
+    MlsMessage::PrivateMessage(PrivateMessage {
+        group_id: group_id(group),
+        epoch,
+        content_type,
+        authenticated_data: Opaque::default(),
+        encrypted_sender_data: vec![1; 16].into(),
+        ciphertext: mark.to_be_bytes().to_vec().into(),
+    })
+    .to_bytes()
+}
+
+pub(crate) fn welcome(mark: u8) -> Vec<u8> {
+    let welcome = Welcome { cipher_suite: SUITE, secrets: Vec::new(), encrypted_group_info: vec![mark].into() };
+    MlsMessage::Welcome(welcome).to_bytes()
+}
+
+/// A commit with the GroupInfo that belongs to it, without Welcomes.
+pub(crate) fn bundle(group: &str, epoch: u64, mark: u64) -> CommitBundle {
+    CommitBundle { commit: commit(group, epoch, mark), group_info: group_info(group, epoch + 1), welcomes: Vec::new() }
+}
+
+pub(crate) fn with_welcome(bundle: CommitBundle, devices: &[&str], mark: u8) -> CommitBundle {
+    let devices = devices.iter().map(|names| device(names)).collect();
+    CommitBundle { welcomes: vec![WelcomeTo { devices, welcome: welcome(mark) }], ..bundle }
+}
