@@ -1,0 +1,84 @@
+//! How a client is opened.
+
+use std::fmt;
+use std::sync::Arc;
+
+use keyroom_crypto::Provider;
+use keyroom_mls::config::Config;
+
+use crate::transport::Transport;
+use crate::{Judge, TrustNames};
+
+/// Stands between the client and its transport.
+type Wrap = Box<dyn FnOnce(Arc<dyn Transport>) -> Arc<dyn Transport> + Send>;
+
+/// How a client is opened.
+pub struct Options {
+    pub(crate) user: String,
+    pub(crate) device: String,
+    pub(crate) provider: &'static dyn Provider,
+    pub(crate) cipher_suite: u16,
+    pub(crate) config: Config,
+    pub(crate) judge: Arc<dyn Judge>,
+    pub(crate) key_packages: u64,
+    pub(crate) wrap: Option<Wrap>,
+}
+
+impl Options {
+    /// A user (`alice`, or with its host `mimi://example.org/u/alice`) and what computes for it.
+    pub fn new(user: impl Into<String>, provider: &'static dyn Provider) -> Self {
+        Self {
+            user: user.into(),
+            device: "main".into(),
+            provider,
+            cipher_suite: 1,
+            config: Config::default(),
+            judge: Arc::new(TrustNames),
+            key_packages: 10,
+            wrap: None,
+        }
+    }
+
+    /// The short name of this device among those of the user. Default `main`.
+    #[must_use]
+    pub fn device(self, device: impl Into<String>) -> Self {
+        Self { device: device.into(), ..self }
+    }
+
+    /// Code point of the cipher suite (RFC 9420 §17.1). Default 1. It is settled when a store is new.
+    #[must_use]
+    pub fn cipher_suite(self, cipher_suite: u16) -> Self {
+        Self { cipher_suite, ..self }
+    }
+
+    /// Limits, windows and policies of the protocol.
+    #[must_use]
+    pub fn config(self, config: Config) -> Self {
+        Self { config, ..self }
+    }
+
+    /// Who is trusted. Default [`TrustNames`].
+    #[must_use]
+    pub fn judge(self, judge: Arc<dyn Judge>) -> Self {
+        Self { judge, ..self }
+    }
+
+    /// How many key packages for one use the server shall have in stock. Default 10. One more, for
+    /// when they run out, is always there.
+    #[must_use]
+    pub fn key_packages(self, key_packages: u64) -> Self {
+        Self { key_packages, ..self }
+    }
+
+    /// Puts something between the client and the server: for tests, and to watch.
+    #[must_use]
+    pub fn transport(self, wrap: impl FnOnce(Arc<dyn Transport>) -> Arc<dyn Transport> + Send + 'static) -> Self {
+        Self { wrap: Some(Box::new(wrap)), ..self }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("user", &self.user).field("device", &self.device).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,266 @@
+//! What comes in by the log.
+
+use keyroom_api::{Bundle as _, CommitBundle, DeviceUri, EntryKind, LogEntry};
+use keyroom_mls::config::Inputs;
+use keyroom_mls::error::{Error as ProtocolError, NotYet, Refusal, Rule};
+use keyroom_mls::group::{Applied, Group, Received, StagedCommit};
+use keyroom_mls::identity::Member;
+use keyroom_mls::record::ChangeSet;
+use keyroom_store::Transaction;
+use keyroom_wire::{LeafIndex, Limits, Sender};
+
+use super::{Room, devices};
+use crate::context::{Context, Env};
+use crate::event::{Event, MessageId, MessageState, Unreadable};
+use crate::judge::{ask, device_of};
+use crate::rows::{Handshake, HistoryRow, Phase};
+use crate::{Error, Usage};
+
+/// Whether an entry could be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It has been, now or before.
+    Yes,
+    /// Entries before it are missing.
+    Gap,
+}
+
+/// What reading an entry brought.
+enum Read {
+    Text { sender: DeviceUri, epoch: u64, text: Result<String, Unreadable>, changes: ChangeSet },
+    Proposal { changes: ChangeSet },
+    Commit { applied: Applied, by: Option<DeviceUri>, added: Vec<DeviceUri>, own: bool, changes: ChangeSet },
+    Nothing,
+}
+
+impl Room {
+    /// Takes the next entry of the log: state, text and cursor become durable together.
+    pub(crate) fn entry(&mut self, entry: &LogEntry, env: &mut Env) -> Result<Taken, Error> {
+        if entry.sequence <= self.row.cursor {
+            return Ok(Taken::Yes);
+        }
+        if entry.sequence != self.row.cursor.saturating_add(1) {
+            return Ok(Taken::Gap);
+        }
+        match self.row.phase {
+            Phase::Active => self.entry_of_member(entry, env)?,
+            Phase::Joining => self.entry_of_joiner(entry)?,
+            Phase::Creating | Phase::Wanted | Phase::Removed | Phase::Halted => {}
+        }
+        Ok(Taken::Yes)
+    }
+
+    fn entry_of_member(&mut self, entry: &LogEntry, env: &mut Env) -> Result<(), Error> {
+        if let Some(own) = self.own_text(&entry.message) {
+            return self.confirm_text(own, entry.sequence);
+        }
+        let now = env.now();
+        let read = self.with_group(|group, context| read(group, context, &entry.message, now));
+        match read {
+            Ok(Read::Text { sender, epoch, text, changes }) => {
+                self.take_text(entry.sequence, sender, epoch, text, changes)
+            }
+            Ok(Read::Proposal { changes }) => {
+                self.row.cursor = entry.sequence;
+                self.store(Transaction::new().change(changes))
+            }
+            Ok(Read::Commit { applied, by, added, own, changes }) => {
+                self.take_commit(entry.sequence, applied, by, added, own, changes)
+            }
+            Ok(Read::Nothing) => self.skip(entry.sequence),
+            Err(error @ (Error::Protocol(_) | Error::Rejected)) => self.unreadable(entry, error),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn skip(&mut self, sequence: u64) -> Result<(), Error> {
+        self.row.cursor = sequence;
+        self.store(Transaction::new())
+    }
+
+    fn take_text(
+        &mut self,
+        sequence: u64,
+        sender: DeviceUri,
+        epoch: u64,
+        text: Result<String, Unreadable>,
+        changes: ChangeSet,
+    ) -> Result<(), Error> {
+        self.row.cursor = sequence;
+        let change = Transaction::new().change(changes);
+        let text = match text {
+            Ok(text) => text,
+            Err(why) => {
+                self.store(change)?;
+                self.tell(Event::Unreadable { sequence, why });
+                return Ok(());
+            }
+        };
+        let id = self.row.next_history;
+        self.row.next_history += 1;
+        let state = MessageState::Received;
+        let row = HistoryRow { sender, epoch: Some(epoch), sequence: Some(sequence), state, text };
+        let change = self.put_history(change, id, &row)?;
+        self.store(change)?;
+        self.tell(Event::Message(super::message(MessageId(id), row)));
+        Ok(())
+    }
+
+    fn take_commit(
+        &mut self,
+        sequence: u64,
+        applied: Applied,
+        by: Option<DeviceUri>,
+        added: Vec<DeviceUri>,
+        own: bool,
+        changes: ChangeSet,
+    ) -> Result<(), Error> {
+        self.row.cursor = sequence;
+        match applied {
+            Applied::Epoch { epoch, removed, .. } => {
+                let event = Event::Epoch { epoch, by, added, removed: devices(&removed) };
+                self.new_epoch(epoch, event, own, changes)
+            }
+            Applied::Removed => self.out(by, changes),
+            Applied::Reinitialised(_) => self.halt(sequence, Usage::Removed.into(), Some(changes)),
+        }
+    }
+
+    fn new_epoch(&mut self, epoch: u64, event: Event, own: bool, changes: ChangeSet) -> Result<(), Error> {
+        let mut change = Transaction::new().change(changes);
+        let mut settled = Vec::new();
+        let mut rebased = false;
+        if let Some(Handshake::Commit { entries, .. }) = self.handshake.clone() {
+            change = self.drop_handshake(change);
+            if own {
+                for entry in entries.iter().filter(|entry| self.outbox.contains_key(entry)) {
+                    change = change.delete(self.outgoing_key(*entry));
+                    settled.push(*entry);
+                }
+                settled.iter().for_each(|entry| drop(self.outbox.remove(entry)));
+            } else {
+                rebased = true;
+            }
+        }
+        self.store(change)?;
+        self.tell(event);
+        if rebased {
+            self.tell(Event::Rebased { epoch });
+        }
+        settled.into_iter().for_each(|entry| self.settle(entry, Ok(epoch)));
+        Ok(())
+    }
+
+    /// This device is out: the keys go, the history stays.
+    fn out(&mut self, by: Option<DeviceUri>, changes: ChangeSet) -> Result<(), Error> {
+        self.row.phase = Phase::Removed;
+        let change = self.drop_handshake(Transaction::new().change(changes));
+        let (change, outputs) = self.empty_outbox(change, &Usage::Removed.into())?;
+        self.store(change)?;
+        self.group = None;
+        self.outputs.extend(outputs);
+        self.tell(Event::Removed { by });
+        Ok(())
+    }
+
+    /// An entry that cannot be read. A text that is lost leaves the room as it was; a commit that
+    /// cannot be followed is the end of this device's view of it.
+    fn unreadable(&mut self, entry: &LogEntry, error: Error) -> Result<(), Error> {
+        let sequence = entry.sequence;
+        if entry.kind == EntryKind::Commit {
+            return self.halt(sequence, error, None);
+        }
+        let why = reason(&error, entry.epoch, self.row.joined);
+        self.skip(sequence)?;
+        self.tell(Event::Unreadable { sequence, why });
+        Ok(())
+    }
+
+    fn halt(&mut self, sequence: u64, why: Error, changes: Option<ChangeSet>) -> Result<(), Error> {
+        self.row.phase = Phase::Halted;
+        let change = changes.into_iter().fold(Transaction::new(), Transaction::change);
+        let change = self.drop_handshake(change);
+        let (change, outputs) = self.empty_outbox(change, &why)?;
+        self.store(change)?;
+        self.outputs.extend(outputs);
+        self.tell(Event::Halted { sequence, why });
+        Ok(())
+    }
+
+    /// The log between the GroupInfo and our external commit: texts that were never for us, our own
+    /// commit, or one that was first.
+    fn entry_of_joiner(&mut self, entry: &LogEntry) -> Result<(), Error> {
+        let Some(Handshake::Join { bundle, epoch }) = &self.handshake else { return Err(Error::Corrupt) };
+        let epoch = *epoch;
+        let bundle = CommitBundle::from_bytes(bundle, &Limits::default()).map_err(|_| Error::Corrupt)?;
+        self.row.cursor = entry.sequence;
+        if bundle.commit == entry.message {
+            return self.joined();
+        }
+        if entry.kind == EntryKind::Commit && entry.epoch == epoch {
+            return self.join_lost();
+        }
+        self.store(Transaction::new())
+    }
+}
+
+/// Reads one message and applies it, if it is a commit that the judge accepts.
+fn read(group: &mut Group, context: &Context, message: &[u8], now: u64) -> Result<Read, Error> {
+    let inputs = Inputs::at(now);
+    let processed = group.process(message, &inputs)?;
+    match (processed.received, processed.changes) {
+        (Received::Application { sender, epoch, data, .. }, Some(changes)) => {
+            let sender = device_of(&sender).ok_or(Error::Rejected)?;
+            let text = String::from_utf8(data).map_err(|_| Unreadable::NotText);
+            Ok(Read::Text { sender, epoch, text, changes })
+        }
+        (Received::Proposal(_), Some(changes)) => Ok(Read::Proposal { changes }),
+        (Received::OwnCommit(id), _) => {
+            let staged = group.pending_commit(id, &inputs)?.into_staged();
+            apply(group, context, staged, true)
+        }
+        (Received::Commit(staged), _) => apply(group, context, staged, false),
+        _ => Ok(Read::Nothing),
+    }
+}
+
+fn apply(group: &mut Group, context: &Context, staged: StagedCommit, own: bool) -> Result<Read, Error> {
+    let verdict = ask(context.judge.as_ref(), staged.questions())?;
+    let committer = match staged.committer() {
+        Sender::Member(leaf) => group.member(leaf)?,
+        _ => None,
+    };
+    let external = !matches!(staged.committer(), Sender::Member(_));
+    let (applied, changes) = group.apply(staged, &verdict)?;
+    let mut added = match &applied {
+        Applied::Epoch { added, .. } => members(group, added)?,
+        _ => Vec::new(),
+    };
+    let by = match committer {
+        Some(member) => device_of(&member),
+        // An external committer is the one who comes in.
+        None if external => added.first().cloned(),
+        None => None,
+    };
+    added.dedup();
+    Ok(Read::Commit { applied, by, added, own, changes })
+}
+
+fn members(group: &Group, leaves: &[LeafIndex]) -> Result<Vec<DeviceUri>, Error> {
+    let found: Result<Vec<Option<Member>>, ProtocolError> = leaves.iter().map(|leaf| group.member(*leaf)).collect();
+    Ok(devices(found?.iter().flatten()))
+}
+
+/// Why a message of `epoch` cannot be read by a device that came in at `joined`.
+fn reason(error: &Error, epoch: u64, joined: u64) -> Unreadable {
+    let Error::Protocol(error) = error else { return Unreadable::Tampered };
+    match error {
+        ProtocolError::Refused(Refusal::EpochNotKept) if epoch < joined => Unreadable::BeforeJoining,
+        ProtocolError::Refused(Refusal::EpochNotKept) | ProtocolError::Rule(Rule::WrongEpoch) => Unreadable::TooOld,
+        ProtocolError::Refused(_) => Unreadable::Gap,
+        ProtocolError::NotYet(NotYet::FutureEpoch { .. }) => Unreadable::Fork,
+        ProtocolError::Rule(Rule::GenerationConsumed | Rule::OwnMessage) => Unreadable::Repeated,
+        ProtocolError::Malformed(_) => Unreadable::Malformed,
+        _ => Unreadable::Tampered,
+    }
+}

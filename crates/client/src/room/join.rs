@@ -1,0 +1,228 @@
+//! Coming in: founding a room, by Welcome, by external commit.
+
+use std::sync::Arc;
+
+use keyroom_api::{Bundle as _, CommitBundle, EpochInfo, MailboxItem, RoomUri};
+use keyroom_crypto::Secret;
+use keyroom_mls::config::Inputs;
+use keyroom_mls::error::{Error as ProtocolError, Rule};
+use keyroom_mls::group::{Founder, Group, JoinOptions};
+use keyroom_mls::record::ChangeSet;
+use keyroom_store::Transaction;
+use keyroom_wire::{
+    Decode as _, ExtensionType, Extensions, GroupInfo, LeafIndex, Limits, MlsMessage, Node, RatchetTree,
+};
+
+use super::{FIRST_GROUP_INFO, GROUP_INFO, Output, Room};
+use crate::context::{Context, Env};
+use crate::event::Event;
+use crate::judge::ask;
+use crate::rows::{Handshake, Phase, RoomRow};
+use crate::stock::{self, bundle_of};
+use crate::{Error, Usage};
+
+/// Random bytes in a group's identifier.
+const NONCE: usize = 16;
+
+impl Room {
+    /// Founds a room. It exists once the server has confirmed it.
+    pub(crate) fn create(context: Arc<Context>, room: RoomUri, env: &mut Env) -> Result<Self, Error> {
+        let now = env.now();
+        let bundle = stock::make(&context, stock::Kind::OneTime, env)?;
+        let group_id = group_id(&room, env);
+        let founder = Founder { bundle, group_id: group_id.clone().into(), extensions: Extensions::new() };
+        let inputs = Inputs::at(now);
+        let (group, changes) = Group::create(context.suite, founder, context.config.clone(), &inputs, &mut env.rng)?;
+        let group_info = group.group_info(FIRST_GROUP_INFO, context.signer.as_ref(), &mut env.rng)?;
+        let mut created = Self::new(context, new_row(room, group_id, Phase::Creating));
+        created.group = Some(group);
+        let change = Transaction::new().change(changes);
+        let change = created.put_handshake(change, Handshake::Create { group_info })?;
+        created.store(change)?;
+        Ok(created)
+    }
+
+    /// Notes that an external join is wanted.
+    pub(crate) fn want(context: Arc<Context>, room: RoomUri) -> Result<Self, Error> {
+        let wanted = Self::new(context, new_row(room, Vec::new(), Phase::Wanted));
+        wanted.store(Transaction::new())?;
+        Ok(wanted)
+    }
+
+    /// Comes in again by external commit, after a halt or a removal. The history stays.
+    pub(crate) fn want_again(&mut self) -> Result<(), Error> {
+        if !matches!(self.row.phase, Phase::Removed | Phase::Halted) {
+            return Err(Usage::RoomExists.into());
+        }
+        let change = self.delete_group(Transaction::new())?;
+        self.row.phase = Phase::Wanted;
+        self.store(change)
+    }
+
+    /// Makes the external commit. The group as it will be is stored with it, so that a kill after
+    /// the request loses nothing; if another commit is first, it is deleted.
+    pub(super) fn make_join(&mut self, info: &EpochInfo, env: &mut Env) -> Result<(), Error> {
+        if self.row.phase != Phase::Wanted {
+            return Ok(());
+        }
+        match self.build_join(info, env) {
+            Err(error @ (Error::Protocol(_) | Error::Rejected)) => self.join_failed(error),
+            done => done,
+        }
+    }
+
+    fn build_join(&mut self, info: &EpochInfo, env: &mut Env) -> Result<(), Error> {
+        let context = self.context.clone();
+        let bundle = stock::make(&context, stock::Kind::OneTime, env)?;
+        let inputs = Inputs::at(env.now());
+        let mut builder = Group::join_external(context.suite, &bundle, context.config.clone()).group_info(GROUP_INFO);
+        if let Some(tree) = &info.ratchet_tree {
+            builder = builder.ratchet_tree(tree);
+        }
+        if let Some(leaf) = own_leaf(&context, info)? {
+            builder = builder.resync(leaf);
+        }
+        let join = builder.build(&info.group_info, context.signer.as_ref(), &inputs, &mut env.rng)?;
+        check_name(join.group(), &self.row.room)?;
+        let verdict = ask(context.judge.as_ref(), join.questions())?;
+        let commit = join.message.clone();
+        let group_info = join.group_info.clone().ok_or(Error::Corrupt)?;
+        let (group, changes) = join.accept(&verdict)?;
+        let bundle = CommitBundle { commit, group_info, welcomes: Vec::new() };
+        self.row.group_id = group.group_id().as_slice().to_vec();
+        self.row.phase = Phase::Joining;
+        self.row.cursor = info.head;
+        self.row.joined = group.epoch();
+        let epoch = group.epoch().saturating_sub(1);
+        self.group = Some(group);
+        let handshake = Handshake::Join { bundle: bundle.to_bytes(), epoch };
+        let change = self.put_handshake(Transaction::new().change(changes), handshake)?;
+        self.store(change)
+    }
+
+    /// Our external commit is in the log.
+    pub(super) fn joined(&mut self) -> Result<(), Error> {
+        self.row.phase = Phase::Active;
+        let change = self.drop_handshake(Transaction::new());
+        self.store(change)?;
+        self.tell(Event::Joined { epoch: self.row.joined });
+        self.outputs.push(Output::Opened(Ok(())));
+        Ok(())
+    }
+
+    /// Another commit was first: the join is made anew.
+    pub(super) fn join_lost(&mut self) -> Result<(), Error> {
+        let change = self.delete_group(Transaction::new())?;
+        self.row.phase = Phase::Wanted;
+        let change = self.drop_handshake(change);
+        self.store(change)
+    }
+
+    /// The join is given up, and the room with it.
+    pub(super) fn join_failed(&mut self, why: Error) -> Result<(), Error> {
+        self.give_up_room(why)
+    }
+
+    /// The room is given up: its name is taken, say.
+    pub(super) fn creation_failed(&mut self, why: Error) -> Result<(), Error> {
+        self.give_up_room(why)
+    }
+
+    fn give_up_room(&mut self, why: Error) -> Result<(), Error> {
+        let change = self.delete_group(Transaction::new())?;
+        let change = self.drop_handshake(change);
+        let (change, outputs) = self.empty_outbox(change, &why)?;
+        self.row.phase = Phase::Removed;
+        self.store(change)?;
+        self.outputs.extend(outputs);
+        self.outputs.push(Output::Opened(Err(why)));
+        Ok(())
+    }
+
+    /// Deletes what is stored of the group, if anything is.
+    fn delete_group(&mut self, change: Transaction) -> Result<Transaction, Error> {
+        self.group = None;
+        let id = self.row.group_id.as_slice().into();
+        let version = self.context.store.read(&id, &[])?.version;
+        if version == 0 {
+            return Ok(change);
+        }
+        let mut changes = ChangeSet::new(id, version);
+        changes.deleted = true;
+        Ok(change.change(changes))
+    }
+
+    /// Comes in by a Welcome from the mailbox. `None` if it is not for us any more: its key package
+    /// has been used, or this device is in the room.
+    pub(crate) fn welcome(
+        context: Arc<Context>,
+        item: &MailboxItem,
+        before: Option<Self>,
+        env: &mut Env,
+    ) -> Result<Option<Self>, Error> {
+        if before.as_ref().is_some_and(|room| !matches!(room.row.phase, Phase::Removed | Phase::Wanted)) {
+            return Ok(None);
+        }
+        let Some((key, bundle)) = bundle_of(&context, &item.welcome)? else { return Ok(None) };
+        let last_resort = bundle.is_last_resort();
+        let bundles = [bundle];
+        let options = JoinOptions::new(&bundles);
+        let inputs = Inputs::at(env.now());
+        let joining =
+            Group::join(context.suite, &item.welcome, &options, context.config.clone(), &inputs, &mut env.rng)?;
+        check_name(joining.group(), &item.room)?;
+        let verdict = ask(context.judge.as_ref(), joining.questions())?;
+        let (group, changes) = joining.accept(&verdict)?;
+        let row = new_row(item.room.clone(), group.group_id().as_slice().to_vec(), Phase::Active);
+        let row = RoomRow { cursor: item.cursor, joined: group.epoch(), ..row };
+        let mut joined = Self::new(context, row);
+        if let Some(before) = before {
+            joined.row.next_history = before.row.next_history;
+            joined.row.next_outgoing = before.row.next_outgoing;
+        }
+        joined.group = Some(group);
+        let change = Transaction::new().change(changes);
+        // The private keys of a package for one use go with the join (RFC 9420 §16.8).
+        let change = if last_resort { change } else { change.take(key) };
+        joined.store(change)?;
+        joined.tell(Event::Joined { epoch: joined.row.joined });
+        joined.outputs.push(Output::Opened(Ok(())));
+        Ok(Some(joined))
+    }
+}
+
+fn new_row(room: RoomUri, group_id: Vec<u8>, phase: Phase) -> RoomRow {
+    RoomRow { room, group_id, phase, cursor: 0, joined: 0, next_outgoing: 0, next_history: 0 }
+}
+
+/// The identifier of a new group: the name of its room, so that a server cannot pass one room off as
+/// another, and random bytes.
+fn group_id(room: &RoomUri, env: &mut Env) -> Vec<u8> {
+    let nonce = Secret::random(NONCE, &mut env.rng);
+    format!("{room}#{}", hex::encode(nonce.expose())).into_bytes()
+}
+
+fn check_name(group: &Group, room: &RoomUri) -> Result<(), Error> {
+    let name = format!("{room}#").into_bytes();
+    if group.group_id().as_slice().starts_with(&name) { Ok(()) } else { Err(Error::Rejected) }
+}
+
+/// The leaf that this device still has in the room: it is removed by the same commit.
+fn own_leaf(context: &Context, info: &EpochInfo) -> Result<Option<LeafIndex>, Error> {
+    let malformed = |error| Error::Protocol(ProtocolError::Malformed(error));
+    let limits = Limits::default();
+    let message = MlsMessage::from_bytes(&info.group_info, &limits).map_err(malformed)?;
+    let MlsMessage::GroupInfo(group_info) = message else { return Err(Error::Answer) };
+    let tree = tree_of(&group_info, info).ok_or(Error::Protocol(ProtocolError::Rule(Rule::TreeAbsent)))?;
+    let tree = RatchetTree::from_bytes(tree, &limits).map_err(malformed)?;
+    let key = context.signer.public_key();
+    let found = tree.nodes.iter().step_by(2).position(|node| match node {
+        Some(Node::Leaf(leaf)) => leaf.signature_key == *key,
+        _ => false,
+    });
+    Ok(found.and_then(|leaf| u32::try_from(leaf).ok()).map(LeafIndex))
+}
+
+fn tree_of<'a>(group_info: &'a GroupInfo, info: &'a EpochInfo) -> Option<&'a [u8]> {
+    info.ratchet_tree.as_deref().or_else(|| group_info.extensions.get(ExtensionType::RATCHET_TREE))
+}

@@ -1,0 +1,338 @@
+//! A room as a state machine over the store.
+//!
+//! Entries of the log and answers of the server come in; requests and outputs come out; nothing
+//! here waits or speaks to anybody. Every step is one transaction, made before its outputs are
+//! taken. If the store fails, the value is dropped and opened again: what it held in memory is
+//! not trusted any more.
+//!
+//! The log decides. An own commit or text takes effect when it comes back in the log, never by
+//! the answer to the request that sent it; so the answer may be lost, come late or come twice.
+
+mod commit;
+mod inbox;
+mod join;
+mod outbox;
+
+pub(crate) use inbox::Taken;
+pub(crate) use outbox::refused;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use keyroom_api::{DeviceUri, RoomUri, UserUri};
+use keyroom_mls::group::{ExternalJoins, Group, GroupInfoContent, TreeDelivery};
+use keyroom_store::{RowKey, Scan, Transaction};
+
+use crate::context::Context;
+use crate::event::{Event, Message, MessageId, MessageState};
+use crate::judge::device_of;
+use crate::rows::{self, Handshake, HistoryRow, Outgoing, Phase, RoomRow};
+use crate::view::{Member, View, draw};
+use crate::{Error, Usage};
+
+/// What the server is told about the first epoch of a room.
+const FIRST_GROUP_INFO: GroupInfoContent =
+    GroupInfoContent { tree: TreeDelivery::Inside, external: ExternalJoins::Allowed };
+
+/// What a commit tells the server about the epoch that it starts. The server knows the tree: it has
+/// followed every commit.
+const GROUP_INFO: GroupInfoContent =
+    GroupInfoContent { tree: TreeDelivery::OutOfBand, external: ExternalJoins::Allowed };
+
+/// Rows are listed in pages of this many.
+const PAGE: usize = 256;
+
+/// What a room has to say.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// For whoever listens.
+    Event(Event),
+    /// An entry of the outbox is done: in this epoch, or not at all.
+    Settled { entry: u64, result: Result<u64, Error> },
+    /// The room can be used, or never will.
+    Opened(Result<(), Error>),
+}
+
+/// What the state machine waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Handshake,
+    EpochInfo,
+    Claim { entry: u64 },
+    Message { entry: u64 },
+}
+
+/// A room.
+pub(crate) struct Room {
+    context: Arc<Context>,
+    row: RoomRow,
+    group: Option<Group>,
+    handshake: Option<Handshake>,
+    outbox: BTreeMap<u64, Outgoing>,
+    /// The server has answered the request of the handshake: the log will show what became of it.
+    answered: bool,
+    /// Texts that the server has taken and the log has not shown.
+    taken: BTreeSet<u64>,
+    /// Texts that the server has refused because their epoch is too old.
+    late: BTreeSet<u64>,
+    outputs: Vec<Output>,
+}
+
+impl Room {
+    fn new(context: Arc<Context>, row: RoomRow) -> Self {
+        Self {
+            context,
+            row,
+            group: None,
+            handshake: None,
+            outbox: BTreeMap::new(),
+            answered: false,
+            taken: BTreeSet::new(),
+            late: BTreeSet::new(),
+            outputs: Vec::new(),
+        }
+    }
+
+    /// Reads a room from the store.
+    pub(crate) fn open(context: Arc<Context>, room: &RoomUri) -> Result<Option<Self>, Error> {
+        let name = room.to_string().into_bytes();
+        let Some(row) = context.store.row(&RowKey::new(rows::ROOMS, name.clone()))? else { return Ok(None) };
+        let handshake = context.store.row(&RowKey::new(rows::HANDSHAKES, name.clone()))?;
+        let mut opened = Self::new(context.clone(), rows::decode(&row)?);
+        opened.handshake = handshake.map(|row| rows::decode(&row)).transpose()?;
+        let mut from = 0;
+        loop {
+            let page = context.store.rows(series(rows::OUTBOX, &name, from), PAGE)?;
+            let Some(last) = page.last().map(|row| row.key.order) else { break };
+            for row in page {
+                opened.outbox.insert(row.key.order, rows::decode(&row.value)?);
+            }
+            from = last.saturating_add(1);
+        }
+        Ok(Some(opened))
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        self.row.phase
+    }
+
+    /// The cursor from which the log is wanted, if it is.
+    pub(crate) fn wants_log(&self) -> Option<u64> {
+        matches!(self.row.phase, Phase::Active | Phase::Joining).then_some(self.row.cursor)
+    }
+
+    /// Whether nothing waits to be sent or confirmed.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.outbox.is_empty() && self.handshake.is_none()
+    }
+
+    /// Whether this entry of the outbox is still to be done.
+    pub(crate) fn awaits(&self, entry: u64) -> bool {
+        self.outbox.contains_key(&entry)
+    }
+
+    /// Whether the log has yet to show what the server has taken.
+    pub(crate) fn awaits_log(&self) -> bool {
+        self.answered || !self.taken.is_empty()
+    }
+
+    /// What has been said since it was last asked.
+    pub(crate) fn take_outputs(&mut self) -> Vec<Output> {
+        std::mem::take(&mut self.outputs)
+    }
+
+    /// Takes a text into the outbox.
+    pub(crate) fn send(&mut self, text: String) -> Result<MessageId, Error> {
+        self.check_alive()?;
+        let id = MessageId(self.row.next_history);
+        let sender = self.context.device.clone();
+        let history = HistoryRow { sender, epoch: None, sequence: None, state: MessageState::Sending, text };
+        self.row.next_history += 1;
+        let change = self.put_history(Transaction::new(), id.0, &history)?;
+        self.enqueue(change, Outgoing::Text { history: id.0 })?;
+        Ok(id)
+    }
+
+    /// Takes a change of the members or keys into the outbox; the entry's number names it in
+    /// [`Output::Settled`].
+    pub(crate) fn change(&mut self, change: Outgoing) -> Result<u64, Error> {
+        self.check_alive()?;
+        let own = |user: &UserUri| user.host() == self.row.room.host();
+        match &change {
+            Outgoing::Invite { user, .. } | Outgoing::Remove { user } if !own(user) => {
+                return Err(Usage::ForeignHost.into());
+            }
+            _ => {}
+        }
+        self.enqueue(Transaction::new(), change)
+    }
+
+    /// Texts from the one after `after` on.
+    pub(crate) fn history(&self, after: Option<MessageId>, limit: usize) -> Result<Vec<Message>, Error> {
+        let from = after.map_or(0, |id| id.0.saturating_add(1));
+        let name = self.name();
+        let found = self.context.store.rows(series(rows::HISTORY, &name, from), limit)?;
+        found.iter().map(|row| Ok(message(MessageId(row.key.order), rows::decode(&row.value)?))).collect()
+    }
+
+    /// The last texts, at most `limit`, oldest first.
+    pub(crate) fn recent(&self, limit: usize) -> Result<Vec<Message>, Error> {
+        let name = self.name();
+        let mut found = self.context.store.rows(Scan::latest(rows::HISTORY, &name), limit)?;
+        found.reverse();
+        found.iter().map(|row| Ok(message(MessageId(row.key.order), rows::decode(&row.value)?))).collect()
+    }
+
+    /// What an onlooker with the keys sees.
+    pub(crate) fn view(&mut self) -> Result<View, Error> {
+        match self.row.phase {
+            Phase::Removed => return Err(Usage::Removed.into()),
+            Phase::Wanted | Phase::Joining => return Err(Usage::NotEntered.into()),
+            Phase::Creating | Phase::Active | Phase::Halted => {}
+        }
+        self.with_group(|group, _| {
+            let members = group.members()?;
+            let members =
+                members.iter().map(|member| Member { leaf: member.leaf_index.0, device: device_of(member) }).collect();
+            Ok(View {
+                epoch: group.epoch(),
+                own_leaf: group.own_leaf().0,
+                members,
+                authenticator: group.epoch_authenticator().to_vec(),
+                tree: draw(group.tree())?,
+            })
+        })
+    }
+
+    fn check_alive(&self) -> Result<(), Error> {
+        match self.row.phase {
+            Phase::Removed => Err(Usage::Removed.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn enqueue(&mut self, change: Transaction, outgoing: Outgoing) -> Result<u64, Error> {
+        let entry = self.row.next_outgoing;
+        self.row.next_outgoing += 1;
+        let change = self.put_outgoing(change, entry, &outgoing)?;
+        self.outbox.insert(entry, outgoing);
+        self.store(change)?;
+        Ok(entry)
+    }
+
+    /// Runs an operation of the group with all records that it needs.
+    fn with_group<T>(&mut self, operation: impl FnMut(&mut Group, &Context) -> Result<T, Error>) -> Result<T, Error> {
+        let mut operation = operation;
+        let context = self.context.clone();
+        let mut group = match self.group.take() {
+            Some(group) => group,
+            None => context.open_group(&self.row.group_id)?,
+        };
+        let done = context.supply(&mut group, |group| operation(group, &context));
+        self.group = Some(group);
+        done
+    }
+
+    /// Stores a transaction together with the row of the room.
+    fn store(&self, change: Transaction) -> Result<(), Error> {
+        let change = change.put(RowKey::new(rows::ROOMS, self.name()), rows::encode(&self.row)?);
+        Ok(self.context.store.apply(change)?)
+    }
+
+    fn name(&self) -> Vec<u8> {
+        self.row.room.to_string().into_bytes()
+    }
+
+    fn handshake_key(&self) -> RowKey {
+        RowKey::new(rows::HANDSHAKES, self.name())
+    }
+
+    fn outgoing_key(&self, entry: u64) -> RowKey {
+        RowKey::at(rows::OUTBOX, self.name(), entry)
+    }
+
+    fn put_outgoing(&self, change: Transaction, entry: u64, outgoing: &Outgoing) -> Result<Transaction, Error> {
+        Ok(change.put(self.outgoing_key(entry), rows::encode(outgoing)?))
+    }
+
+    fn put_handshake(&mut self, change: Transaction, handshake: Handshake) -> Result<Transaction, Error> {
+        let change = change.put(self.handshake_key(), rows::encode(&handshake)?);
+        self.handshake = Some(handshake);
+        self.answered = false;
+        Ok(change)
+    }
+
+    fn drop_handshake(&mut self, change: Transaction) -> Transaction {
+        self.handshake = None;
+        self.answered = false;
+        change.delete(self.handshake_key())
+    }
+
+    fn history_row(&self, id: u64) -> Result<HistoryRow, Error> {
+        let row = self.context.store.row(&RowKey::at(rows::HISTORY, self.name(), id))?;
+        rows::decode(&row.ok_or(Error::Corrupt)?)
+    }
+
+    fn put_history(&self, change: Transaction, id: u64, row: &HistoryRow) -> Result<Transaction, Error> {
+        Ok(change.put(RowKey::at(rows::HISTORY, self.name(), id), rows::encode(row)?))
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.outputs.push(Output::Event(event));
+    }
+
+    fn settle(&mut self, entry: u64, result: Result<u64, Error>) {
+        self.outputs.push(Output::Settled { entry, result });
+    }
+
+    /// Gives up everything in the outbox; the outputs that say so are returned, to be told once the
+    /// transaction is stored.
+    fn empty_outbox(&mut self, mut change: Transaction, why: &Error) -> Result<(Transaction, Vec<Output>), Error> {
+        let mut outputs = Vec::new();
+        for (entry, outgoing) in std::mem::take(&mut self.outbox) {
+            let (next, output) = self.give_up(change, entry, &outgoing, why.clone())?;
+            change = next;
+            outputs.push(output);
+        }
+        self.taken.clear();
+        self.late.clear();
+        Ok((change, outputs))
+    }
+
+    /// Deletes an entry of the outbox that will not be sent.
+    fn give_up(
+        &self,
+        change: Transaction,
+        entry: u64,
+        outgoing: &Outgoing,
+        why: Error,
+    ) -> Result<(Transaction, Output), Error> {
+        let change = change.delete(self.outgoing_key(entry));
+        match outgoing {
+            Outgoing::Text { history } | Outgoing::Message { history, .. } => {
+                let row = HistoryRow { state: MessageState::Failed, ..self.history_row(*history)? };
+                let change = self.put_history(change, *history, &row)?;
+                Ok((change, Output::Event(Event::NotSent { id: MessageId(*history), why })))
+            }
+            Outgoing::Invite { .. } | Outgoing::Remove { .. } | Outgoing::Rotate => {
+                Ok((change, Output::Settled { entry, result: Err(why) }))
+            }
+        }
+    }
+}
+
+/// Rows of a series from `from` on.
+fn series(namespace: keyroom_store::Namespace, name: &[u8], from: u64) -> Scan<'_> {
+    let direction = keyroom_store::Direction::Ascending;
+    Scan::Series { namespace, name, within: from..=u64::MAX, direction }
+}
+
+pub(crate) fn message(id: MessageId, row: HistoryRow) -> Message {
+    let HistoryRow { sender, epoch, sequence, state, text } = row;
+    Message { id, sender, epoch, sequence, state, text }
+}
+
+/// The devices of these members, as far as their credentials name any.
+fn devices<'a>(members: impl IntoIterator<Item = &'a keyroom_mls::identity::Member>) -> Vec<DeviceUri> {
+    members.into_iter().filter_map(device_of).collect()
+}

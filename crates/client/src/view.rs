@@ -1,0 +1,75 @@
+//! What an onlooker with the keys sees of a room.
+
+use std::fmt::Write as _;
+
+use keyroom_api::DeviceUri;
+use keyroom_mls::error::Error as ProtocolError;
+use keyroom_mls::tree::{Leaf, NodeId, Tree};
+
+use crate::Error;
+use crate::judge::credential_device;
+
+/// A room in one epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// The epoch.
+    pub epoch: u64,
+    /// The own place in the tree.
+    pub own_leaf: u32,
+    /// Who is in, in the order of the tree.
+    pub members: Vec<Member>,
+    /// The epoch authenticator (RFC 9420 §8.7): equal for all who agree on the epoch.
+    pub authenticator: Vec<u8>,
+    /// The ratchet tree as text: `_` is blank, each node shows the start of its public key, and an
+    /// inner node, after a `+`, the leaves that do not know its secret yet.
+    pub tree: String,
+}
+
+/// Somebody in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The place in the tree.
+    pub leaf: u32,
+    /// The device, if the credential names one.
+    pub device: Option<DeviceUri>,
+}
+
+/// Hexadecimal digits that are shown of a key.
+const DIGITS: usize = 6;
+
+/// Draws a tree, root first.
+pub(crate) fn draw(tree: &Tree) -> Result<String, Error> {
+    tree.require_all().map_err(ProtocolError::from)?;
+    let mut text = String::new();
+    node(tree, tree.root_node(), "", "", &mut text)?;
+    Ok(text)
+}
+
+/// Draws a node and what is below it; the recursion is as deep as the tree, at most 24.
+fn node(tree: &Tree, at: NodeId, own: &str, below: &str, text: &mut String) -> Result<(), Error> {
+    if let Some(leaf) = at.as_leaf() {
+        let found = tree.leaf(leaf).map_err(ProtocolError::from)?;
+        let said = found.map_or("_".into(), |found| format!("{} {}", short(found.encryption_key()), name(found)));
+        let _ = writeln!(text, "{own}{} {said}", leaf.0);
+        return Ok(());
+    }
+    let parent = tree.parent(at).map_err(ProtocolError::from)?;
+    let said = parent.map_or("_".into(), |parent| {
+        let unmerged: Vec<String> = parent.unmerged_leaves.iter().map(|leaf| leaf.0.to_string()).collect();
+        let plus = if unmerged.is_empty() { "" } else { " +" };
+        format!("{}{plus}{}", short(parent.encryption_key), unmerged.join(","))
+    });
+    let _ = writeln!(text, "{own}{said}");
+    let (Some(left), Some(right)) = (at.left(), at.right()) else { return Ok(()) };
+    node(tree, left, &format!("{below}├─ "), &format!("{below}│  "), text)?;
+    node(tree, right, &format!("{below}└─ "), &format!("{below}   "), text)
+}
+
+fn short(key: &[u8]) -> String {
+    hex::encode(key).chars().take(DIGITS).collect()
+}
+
+fn name(leaf: &Leaf) -> String {
+    let device = leaf.credential().ok().as_ref().and_then(credential_device);
+    device.map_or("?".into(), |device| format!("{}/{}", device.user_name(), device.name()))
+}

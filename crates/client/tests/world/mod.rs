@@ -1,0 +1,119 @@
+//! A server and its clients, for the tests of this folder.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test support; each test file uses a part of it"
+)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keyroom::{Client, MemoryStore, Message, Options, Room, Store, Usage};
+use keyroom_api::{Connection, LogEntry, RoomUri};
+use keyroom_rustcrypto::RUSTCRYPTO;
+use keyroom_server::{Config, Handle, Server};
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+/// Key packages that every client keeps in stock.
+pub(crate) const PACKAGES: u64 = 10;
+
+/// A server.
+pub(crate) struct World {
+    pub(crate) server: Handle,
+    _folder: TempDir,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config::new("localhost".parse().unwrap(), folder.path().join("server.db"));
+        Self { server: Server::start(config).await.unwrap(), _folder: folder }
+    }
+
+    /// A new client of a user.
+    pub(crate) async fn client(&self, user: &str) -> Client {
+        let client = self.open(user, Arc::new(MemoryStore::new())).await.unwrap();
+        // Others can invite it once its key packages are there.
+        client.reachable().await.unwrap();
+        client
+    }
+
+    /// A client on a store.
+    pub(crate) async fn open(&self, user: &str, store: impl Store + 'static) -> Result<Client, keyroom::Error> {
+        Client::open(store, &self.server.url(), self.options(user)).await
+    }
+
+    pub(crate) fn options(&self, user: &str) -> Options {
+        Options::new(user, &RUSTCRYPTO).key_packages(PACKAGES)
+    }
+
+    /// One-time and last-resort key packages that the server has of a user's device.
+    pub(crate) async fn stock(&self, user: &str) -> (u64, u64) {
+        let stock = self.connection(user).stock().await.unwrap();
+        stock.suites.first().map_or((0, 0), |stock| (stock.one_time, stock.last_resort))
+    }
+
+    /// The log of a room.
+    pub(crate) async fn log(&self, room: &RoomUri) -> Vec<LogEntry> {
+        self.connection("onlooker").log(room, 0, Duration::ZERO).await.unwrap().entries
+    }
+
+    fn connection(&self, user: &str) -> Connection {
+        let device = format!("mimi://localhost/d/{user}/main").parse().unwrap();
+        Connection::new(&self.server.url(), device).unwrap()
+    }
+}
+
+/// Waits until a text is there.
+pub(crate) async fn hears(room: &Room, text: &str) -> Message {
+    for _ in 0..2_500 {
+        let history = room.history(None, 10_000).await.unwrap();
+        let found = history.into_iter().find(|message| message.text == text && message.sequence.is_some());
+        if let Some(message) = found {
+            return message;
+        }
+        sleep(Duration::from_millis(2)).await;
+    }
+    panic!("{text:?} was never heard");
+}
+
+/// All texts that a room has.
+pub(crate) async fn texts(room: &Room) -> Vec<String> {
+    room.history(None, 10_000).await.unwrap().into_iter().map(|message| message.text).collect()
+}
+
+/// Waits until a room is in an epoch.
+pub(crate) async fn reaches(room: &Room, epoch: u64) {
+    for _ in 0..5_000 {
+        if room.view().await.unwrap().epoch >= epoch {
+            break;
+        }
+        sleep(Duration::from_millis(2)).await;
+    }
+    assert_eq!(room.view().await.unwrap().epoch, epoch);
+}
+
+/// Waits until this client is removed.
+pub(crate) async fn removed(room: &Room) {
+    for _ in 0..2_500 {
+        if room.view().await == Err(Usage::Removed.into()) {
+            return;
+        }
+        sleep(Duration::from_millis(2)).await;
+    }
+    panic!("still in the room");
+}
+
+/// All see the same epoch, members, tree and authenticator.
+pub(crate) async fn agree(rooms: &[&Room]) {
+    let first = rooms[0].view().await.unwrap();
+    for room in rooms {
+        let view = room.view().await.unwrap();
+        assert_eq!((view.epoch, &view.members), (first.epoch, &first.members));
+        assert_eq!((&view.tree, view.authenticator), (&first.tree, first.authenticator.clone()));
+    }
+}
