@@ -1,0 +1,147 @@
+//! What somebody can do who was removed and has kept a copy of everything.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use keyroom_api::{Connection, EntryKind, LogEntry, UserUri};
+use keyroom_awslc::AWSLC;
+use keyroom_mls::config::{Config, Inputs};
+use keyroom_mls::error::Error;
+use keyroom_mls::group::{Group, Received};
+use keyroom_store::{Store as _, load};
+use keyroom_wire::{Decode as _, Encode as _, Limits, MlsMessage};
+use serde::{Deserialize, Serialize};
+
+use super::client::{ROOM, Report};
+use crate::state;
+
+/// How often records are read before it is given up.
+const ROUNDS: usize = 64;
+
+/// One try at one entry of the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Attempt {
+    /// Place in the log.
+    pub(super) sequence: u64,
+    /// The epoch of the entry.
+    pub(super) epoch: u64,
+    /// Whether it is a commit.
+    pub(super) commit: bool,
+    /// Whether anything was read.
+    pub(super) read: bool,
+    /// What was done and what came of it.
+    pub(super) outcome: String,
+}
+
+/// Fetches the log after `after`, and tries to read every entry with the state in the folder.
+pub(super) async fn pry(folder: &Path, server: &str, user: &str, after: u64) -> Result<Report, String> {
+    let entries = fetch(server, user, after).await?;
+    let state = state::open(folder).map_err(|failure| format!("{failure:?}"))?;
+    let mut groups = state.store.groups().map_err(|error| error.to_string())?;
+    let Some((group_id, _)) = groups.pop() else {
+        return Ok(Report { attempts: entries.iter().map(keyless).collect(), ..Report::default() });
+    };
+    let mut attempts = Vec::new();
+    for entry in &entries {
+        for how in [How::AsIs, How::InOurEpoch] {
+            let mut group = open(&state, group_id.as_slice())?;
+            attempts.extend(attempt(&state, &mut group, entry, how));
+        }
+    }
+    Ok(Report { attempts, ..Report::default() })
+}
+
+async fn fetch(server: &str, user: &str, after: u64) -> Result<Vec<LogEntry>, String> {
+    let text = |error: keyroom_api::ClientError| error.to_string();
+    let name = |error: keyroom_api::NameError| error.to_string();
+    let nobody = UserUri::new("localhost".parse().map_err(name)?, user.parse().map_err(name)?);
+    let device = nobody.device("main".parse().map_err(name)?);
+    let host = Connection::new(server, device).map_err(text)?.server().await.map_err(text)?.host;
+    let device = UserUri::new(host.clone(), user.parse().map_err(name)?).device("main".parse().map_err(name)?);
+    let room = keyroom::RoomUri::new(host, ROOM.parse().map_err(name)?);
+    let connection = Connection::new(server, device).map_err(text)?;
+    Ok(connection.log(&room, after, Duration::ZERO).await.map_err(text)?.entries)
+}
+
+/// The state holds no group any more.
+fn keyless(entry: &LogEntry) -> Attempt {
+    let outcome = "no key of the group is left".to_owned();
+    Attempt {
+        sequence: entry.sequence,
+        epoch: entry.epoch,
+        commit: entry.kind == EntryKind::Commit,
+        read: false,
+        outcome,
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum How {
+    /// The bytes as they are.
+    AsIs,
+    /// The message claims to be of the last epoch whose keys are there.
+    InOurEpoch,
+}
+
+fn attempt(state: &state::State, group: &mut Group, entry: &LogEntry, how: How) -> Option<Attempt> {
+    let message = match how {
+        How::AsIs => entry.message.clone(),
+        How::InOurEpoch => relabelled(&entry.message, group.epoch())?,
+    };
+    let (read, outcome) = match process(state, group, &message) {
+        Ok(Received::Commit(staged)) if staged.removes_us() => {
+            (false, "it removes us, and holds no secret for us".into())
+        }
+        Ok(Received::Application { data, .. }) => (true, format!("reads \"{}\"", String::from_utf8_lossy(&data))),
+        Ok(_) => (true, "follows it".into()),
+        Err(error) => (false, error.to_string()),
+    };
+    let tried = match how {
+        How::AsIs => "as it is",
+        How::InOurEpoch => "with our last keys",
+    };
+    let commit = entry.kind == EntryKind::Commit;
+    let outcome = format!("{tried}: {outcome}");
+    Some(Attempt { sequence: entry.sequence, epoch: entry.epoch, commit, read, outcome })
+}
+
+/// The same ciphertext under another epoch number; only for what is encrypted, and of another epoch.
+fn relabelled(message: &[u8], epoch: u64) -> Option<Vec<u8>> {
+    match MlsMessage::from_bytes(message, &Limits::default()) {
+        Ok(MlsMessage::PrivateMessage(mut message)) if message.epoch != epoch => {
+            message.epoch = epoch;
+            Some(MlsMessage::PrivateMessage(message).to_bytes())
+        }
+        _ => None,
+    }
+}
+
+fn process(state: &state::State, group: &mut Group, message: &[u8]) -> Result<Received, Error> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let mut outcome = group.process(message, &Inputs::at(now));
+    for _ in 0..ROUNDS {
+        let Err(Error::Missing(missing)) = &outcome else { break };
+        let Ok(snapshot) = load(&state.store, group.group_id(), Some(group.version()), missing) else { break };
+        group.supply(&snapshot.records)?;
+        outcome = group.process(message, &Inputs::at(now));
+    }
+    outcome.map(|processed| processed.received)
+}
+
+fn open(state: &state::State, group_id: &[u8]) -> Result<Group, String> {
+    let (id, config) = (group_id.into(), Arc::new(Config::default()));
+    let (mut records, mut version) = (BTreeMap::new(), None);
+    for _ in 0..ROUNDS {
+        match Group::open(&AWSLC, config.clone(), version.unwrap_or(0), &records) {
+            Err(Error::Missing(missing)) => {
+                let snapshot = load(&state.store, &id, version, &missing).map_err(|error| error.to_string())?;
+                version = Some(snapshot.version);
+                records.extend(snapshot.records.into_iter().filter_map(|(key, value)| Some((key, value?))));
+            }
+            opened => return opened.map_err(|error| error.to_string()),
+        }
+    }
+    Err("the copy cannot be opened".into())
+}
