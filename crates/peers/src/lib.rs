@@ -1,0 +1,1 @@
+//! Holds no code: in `tests/`, Keyroom meets mls-rs and OpenMLS in one group.
