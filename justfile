@@ -1,0 +1,33 @@
+# Lists the recipes.
+default:
+    @just --list
+
+# All tests.
+test:
+    cargo test --workspace
+
+# Formatting, lints and the purity of the protocol crates, as CI checks them.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    cargo run --quiet -p xtask -- purity
+
+# The documentation, with warnings as errors.
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# The demonstration.
+demo:
+    cargo run --release -- demo
+
+# Keyroom beside mls-rs and OpenMLS.
+compare *ARGUMENTS:
+    cd bench && cargo run --release -- compare {{ARGUMENTS}}
+
+# Licences, advisories and banned crates; needs cargo-deny.
+deny:
+    cargo deny check
+
+# Everything that CI runs.
+ci:
+    .ci/run
