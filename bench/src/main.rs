@@ -1,8 +1,6 @@
 //! Keyroom beside mls-rs and OpenMLS, measured in one run.
 
 mod measure;
-#[path = "../../crates/mls/tests/common/populated.rs"]
-mod populated;
 mod report;
 mod subject;
 

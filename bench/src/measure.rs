@@ -4,7 +4,7 @@ use keyroom_awslc::AWSLC;
 use keyroom_crypto::Provider;
 use keyroom_wire::{CipherSuite, Decode, KeyPackage, Limits, MlsMessage};
 
-use crate::populated::Populated;
+use keyroom_insider::Populated;
 use crate::subject::{Cost, Kind, SUITE, now};
 
 /// What is measured, in the order of the table.

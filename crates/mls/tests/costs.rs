@@ -3,17 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test")]
 
-mod common;
-#[path = "common/counting.rs"]
-mod counting;
-#[path = "common/populated.rs"]
-mod populated;
-
-use common::{Client, Member, NOW, config, now, suite};
-use counting::{Counting, Tally};
+use keyroom_insider::Populated;
+use keyroom_insider::{Client, Member, NOW, config, now, suite};
+use keyroom_insider::{Counting, Tally};
 use keyroom_mls::group::Received;
 use keyroom_mls::record::ChangeSet;
-use populated::Populated;
 
 /// What one operation cost.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,12 +1,10 @@
 //! The life of a group: every operation of RFC 9420, with members that follow each other.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test")]
 
-mod common;
-
 use std::sync::Arc;
 
-use common::{Client, Member, NOW, agree, commit, config, now, room, suite};
 use keyroom_crypto::Secret;
+use keyroom_insider::{Client, Member, NOW, agree, commit, config, now, room, suite};
 use keyroom_mls::config::{Config, HandshakePolicy, Inputs};
 use keyroom_mls::error::{Error, NotYet, Refusal, Rule, Usage};
 use keyroom_mls::group::{
@@ -546,7 +544,7 @@ fn the_first_commit_of_a_successor_is_found_again_after_a_restart() {
     let old = &members[0].group;
     let (_, created, pending, made) =
         old.succeed(suite(1), succession, founder.signer.as_ref(), config(), &now(), rng).unwrap();
-    let mut disk = common::disk::Disk::of(created);
+    let mut disk = keyroom_insider::Disk::of(created);
     disk.apply(made);
     let (mut group, _) = disk.open::<Group>(&config()).unwrap();
     let psk = Psk::Resumption {

@@ -2,12 +2,10 @@
 //! public.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test")]
 
-mod common;
-
-use common::disk::Disk;
-use common::insider::{Alter, Insider};
-use common::{Client, Member, agree, below, commit, config, now, room, suite};
 use keyroom_crypto::{CryptoRng, Secret};
+use keyroom_insider::Disk;
+use keyroom_insider::{Alter, Insider};
+use keyroom_insider::{Client, Member, agree, below, commit, config, now, room, suite};
 use keyroom_mls::config::{Config, Inputs};
 use keyroom_mls::error::{Error, Rule, Usage};
 use keyroom_mls::group::{ExternalJoins, Group, GroupInfoContent, Received, TreeDelivery, propose_externally};

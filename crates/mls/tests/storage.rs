@@ -2,14 +2,12 @@
 //! for byte, and notices records that are not those it wrote.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test")]
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common::disk::Disk;
-use common::{NOW, below, count, seed, suite};
 use keyroom_crypto::{CryptoRng, Secret, Signer};
+use keyroom_insider::Disk;
+use keyroom_insider::{NOW, below, count, seed, suite};
 use keyroom_mls::config::{Config, HandshakePolicy, Inputs};
 use keyroom_mls::error::Error;
 use keyroom_mls::group::{
@@ -159,7 +157,8 @@ impl World {
             group_id: GroupId::from(&b"room"[..]),
             extensions: Extensions::new(),
         };
-        let (group, changes) = Group::create(suite(1), founder, world.config.clone(), &common::now(), rng).unwrap();
+        let (group, changes) =
+            Group::create(suite(1), founder, world.config.clone(), &keyroom_insider::now(), rng).unwrap();
         world.twins.push(Twin::new(name, group, changes));
         world
     }
@@ -320,9 +319,9 @@ impl World {
             .both("propose", &mut self.rounds, seed, |group, rng| {
                 let out = match &proposal {
                     Some(proposal) => {
-                        group.propose(proposal.clone(), b"why", own_signer.as_ref(), &common::now(), rng)?
+                        group.propose(proposal.clone(), b"why", own_signer.as_ref(), &keyroom_insider::now(), rng)?
                     }
-                    None => group.propose_update(b"", own_signer.as_ref(), None, &common::now(), rng)?,
+                    None => group.propose_update(b"", own_signer.as_ref(), None, &keyroom_insider::now(), rng)?,
                 };
                 Ok(((out.message, out.reference), Some(out.changes)))
             })
@@ -396,7 +395,7 @@ impl World {
         if let Some(lost) = &lost {
             builder = builder.resync(lost.memory.own_leaf());
         }
-        let join = builder.build(&info.unwrap(), signer(&name).as_ref(), &common::now(), rng).unwrap();
+        let join = builder.build(&info.unwrap(), signer(&name).as_ref(), &keyroom_insider::now(), rng).unwrap();
         self.deliver(None, &join.message, "process an external commit");
         let verdict = join.questions().accept_unseen();
         let (group, changes) = join.accept(&verdict).unwrap();
@@ -414,7 +413,7 @@ impl World {
         for _ in 0..2 {
             let seed = u64::try_from(below(rng, 1 << 30)).unwrap();
             let id = self.twins[from].both("commit", &mut self.rounds, seed, |group, rng| {
-                let (pending, changes) = group.commit().build(own_signer.as_ref(), &common::now(), rng)?;
+                let (pending, changes) = group.commit().build(own_signer.as_ref(), &keyroom_insider::now(), rng)?;
                 Ok(((pending.id, pending.message), Some(changes)))
             });
             ids.push(id.unwrap().0);
@@ -429,7 +428,7 @@ impl World {
             let seed = u64::try_from(below(rng, 1 << 30)).unwrap();
             let message = self.twins[other]
                 .both("commit", &mut self.rounds, seed, |group, rng| {
-                    let (pending, changes) = group.commit().build(own_signer.as_ref(), &common::now(), rng)?;
+                    let (pending, changes) = group.commit().build(own_signer.as_ref(), &keyroom_insider::now(), rng)?;
                     Ok(((pending.id, pending.message), Some(changes)))
                 })
                 .unwrap()
@@ -439,7 +438,7 @@ impl World {
                     let (read, none) = read(group, &message)?;
                     let Read::Own(id) = read else { panic!("{read:?}") };
                     assert!(none.is_none());
-                    let pending = group.pending_commit(id, &common::now())?;
+                    let pending = group.pending_commit(id, &keyroom_insider::now())?;
                     let verdict = pending.questions().accept_unseen();
                     let (applied, changes) = group.apply(pending.into_staged(), &verdict)?;
                     Ok((applied, Some(changes)))
@@ -552,12 +551,12 @@ fn damaged_world() -> (World, Disk, [Vec<u8>; 3]) {
     let twin = &mut world.twins[2];
     let message = twin
         .both("commit", &mut world.rounds, 6, |group, rng| {
-            let (pending, changes) = group.commit().build(own_signer.as_ref(), &common::now(), rng)?;
+            let (pending, changes) = group.commit().build(own_signer.as_ref(), &keyroom_insider::now(), rng)?;
             Ok(((pending.id, pending.message), Some(changes)))
         })
         .unwrap();
     twin.both("own commit", &mut world.rounds, 6, |group, _| {
-        let pending = group.pending_commit(message.0, &common::now())?;
+        let pending = group.pending_commit(message.0, &keyroom_insider::now())?;
         let verdict = pending.questions().accept_unseen();
         let (applied, changes) = group.apply(pending.into_staged(), &verdict)?;
         Ok((applied, Some(changes)))
@@ -572,7 +571,7 @@ fn damaged_world() -> (World, Disk, [Vec<u8>; 3]) {
     for package in packages {
         builder = builder.add(package);
     }
-    let (pending, _) = builder.build(own_signer.as_ref(), &common::now(), rng).unwrap();
+    let (pending, _) = builder.build(own_signer.as_ref(), &keyroom_insider::now(), rng).unwrap();
     (world, stale, [late, current, pending.message])
 }
 
@@ -592,7 +591,7 @@ fn a_record_that_is_not_the_one_written_is_noticed() {
         Box::new(move |group: &mut Group| {
             let rng = &mut keyroom_vectors::rng(81);
             let builder = group.commit().add(package.clone());
-            let (pending, _) = builder.build(own_signer.as_ref(), &common::now(), rng)?;
+            let (pending, _) = builder.build(own_signer.as_ref(), &keyroom_insider::now(), rng)?;
             Ok(format!("{:?}{:?}", pending.message, pending.welcome))
         }),
     ));

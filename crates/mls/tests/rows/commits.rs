@@ -1,5 +1,6 @@
 //! Sections H to K: proposals, their lists, external commits, paths.
 
+use keyroom_insider::{Alter, BLANK, Bench, NOW, now, resigned, rule};
 use keyroom_mls::error::{Error, NotYet, Rule};
 use keyroom_mls::leaf_node::lifetime_from;
 use keyroom_wire::{
@@ -7,10 +8,6 @@ use keyroom_wire::{
     LeafNodeSource, PreSharedKeyId, Proposal, ProposalOrRef, ProposalRef, ProposalType, ProtocolVersion, Psk, ReInit,
     RequiredCapabilities, ResumptionPskUsage, Sender, UpdatePath, WireFormat,
 };
-
-use crate::common::NOW;
-use crate::common::insider::Alter;
-use crate::{BLANK, Bench, resigned, rule};
 
 fn remove(leaf: u32) -> Proposal {
     Proposal::Remove { removed: LeafIndex(leaf) }
@@ -220,7 +217,7 @@ fn a_key_package_that_breaks_a_rule_is_not_added() {
     let message = bench.bob().commit(vec![add(&again)], &Alter::default(), rng).bytes();
     bench.refuses("144", &message, Rule::KeyNotUnique);
     let message = bench.bob().commit(vec![remove(3), add(&again)], &Alter::default(), rng).bytes();
-    let staged = bench.members[0].group.process(&message, &crate::now()).unwrap();
+    let staged = bench.members[0].group.process(&message, &now()).unwrap();
     drop(staged);
     bench.goes_on();
 }
@@ -292,7 +289,7 @@ fn a_path_is_what_the_tree_calls_for_and_nothing_else() {
             "178 other keys than the secrets give",
             keys(Box::new(|keys| {
                 let spare =
-                    keyroom_mls::leaf_node::generate_key_pair(crate::common::suite(1), &mut keyroom_vectors::rng(99))
+                    keyroom_mls::leaf_node::generate_key_pair(keyroom_insider::suite(1), &mut keyroom_vectors::rng(99))
                         .unwrap();
                 *keys.last_mut().unwrap() = spare.public;
             })),
@@ -413,7 +410,7 @@ fn a_path_secret_that_is_garbage_for_one_member_is_noticed_by_that_member() {
     let message = bench.bob().commit(Vec::new(), &change, rng).bytes();
     bench.refuses("178 garbage for Alice", &message, Rule::PathKeyMismatch);
     for reader in 2..5 {
-        bench.members[reader].group.process(&message, &crate::now()).unwrap();
+        bench.members[reader].group.process(&message, &now()).unwrap();
     }
     bench.goes_on();
 }
@@ -438,14 +435,14 @@ fn an_update_is_a_new_leaf_with_a_new_key() {
     let bob = bench.bob();
     let update = bob.public(bob.sender(), Content::Proposal(Proposal::Update { leaf_node: Box::new(leaf) }), rng);
     let update = keyroom_wire::MlsMessage::PublicMessage(update).to_bytes();
-    let kept = bench.members[0].group.process(&update, &crate::now()).unwrap().received;
+    let kept = bench.members[0].group.process(&update, &now()).unwrap().received;
     let keyroom_mls::group::Received::Proposal(kept) = kept else { panic!("a proposal was expected") };
     let Bench { members, rng, .. } = &mut bench;
     let alice = &mut members[0];
     let named = alice.group.commit().waiting(keyroom_mls::group::Waiting::Only(vec![kept.reference]));
-    let refused = named.build(alice.client.signer.as_ref(), &crate::now(), &mut **rng).unwrap_err();
+    let refused = named.build(alice.client.signer.as_ref(), &now(), &mut **rng).unwrap_err();
     assert_eq!(refused, Error::Rule(Rule::EncryptionKeyUnchanged));
-    let (without, _) = alice.group.commit().build(alice.client.signer.as_ref(), &crate::now(), &mut **rng).unwrap();
+    let (without, _) = alice.group.commit().build(alice.client.signer.as_ref(), &now(), &mut **rng).unwrap();
     let next = without.staged().next_context().unwrap().clone();
     assert_eq!(next.epoch, alice.group.epoch() + 1, "what cannot be committed does not keep others from it");
     alice.group.discard(without.id).unwrap();
@@ -552,6 +549,6 @@ fn an_external_commit_does_nothing_but_join() {
     let entries = [value(init())];
     let honest = bob.commit_of(Sender::NewMemberCommit, &leaf, eve.signer.as_ref(), entries, &honest(), rng).bytes();
     bench.refuses("163", &forged, Rule::MessageSignature);
-    bench.members[0].group.process(&honest, &crate::now()).unwrap();
+    bench.members[0].group.process(&honest, &now()).unwrap();
     bench.goes_on();
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use keyroom_crypto::Secret;
+use keyroom_insider::{Alter, BLANK, Bench, INFO, now};
 use keyroom_mls::config::{Config, HandshakePolicy, Inputs};
 use keyroom_mls::error::{Error, NotYet, Refusal, Rule, Usage};
 use keyroom_mls::private_message;
@@ -11,9 +12,6 @@ use keyroom_wire::{
     Commit, Content, Encode, LeafIndex, Mac, MlsMessage, Opaque, PrivateMessage, Proposal, PublicMessage, Sender,
     SenderData, Signature, WireFormat,
 };
-
-use crate::common::insider::Alter;
-use crate::{BLANK, Bench};
 
 fn bytes(message: PublicMessage) -> Vec<u8> {
     MlsMessage::PublicMessage(message).to_bytes()
@@ -128,7 +126,7 @@ fn tags_count_in_full_length_only() {
         let message = bench.bob().commit(Vec::new(), &change, rng).bytes();
         bench.refuses(&format!("102 confirmation tag: {name}"), &message, Rule::ConfirmationTag);
     }
-    let stale: Mac = bench.bob().secrets.confirmation_tag(crate::common::suite(1), b"old");
+    let stale: Mac = bench.bob().secrets.confirmation_tag(keyroom_insider::suite(1), b"old");
     let change =
         Alter { auth: Some(Box::new(move |auth| auth.confirmation_tag = Some(stale.clone()))), ..Alter::default() };
     let message = bench.bob().commit(Vec::new(), &change, rng).bytes();
@@ -202,11 +200,7 @@ fn replayed_and_foreign_kinds_of_messages_are_refused() {
     let sent = members[1].send("once", rng);
     assert_eq!(members[0].read(&sent).0, b"once");
     bench.refuses("111 replay", &sent, Rule::GenerationConsumed);
-    let info = bench.members[1].group.group_info(
-        crate::bad_input::joining::INFO,
-        bench.members[1].client.signer.as_ref(),
-        rng,
-    );
+    let info = bench.members[1].group.group_info(INFO, bench.members[1].client.signer.as_ref(), rng);
     bench.refuses("a GroupInfo", &info.unwrap(), Usage::WrongMessageKind);
     let (_, bundle) = bench.newcomer("gina");
     let package = MlsMessage::KeyPackage(bundle.key_package).to_bytes();
@@ -394,12 +388,12 @@ fn nothing_is_spent_when_no_more_proposals_may_wait() {
     let rng = &mut keyroom_vectors::rng(8);
     for _ in 0..5 {
         let bob = &mut bench.members[1];
-        let update = bob.group.propose_update(b"", bob.client.signer.as_ref(), None, &crate::now(), rng).unwrap();
-        bench.members[0].group.process(&update.message, &crate::now()).unwrap();
+        let update = bob.group.propose_update(b"", bob.client.signer.as_ref(), None, &now(), rng).unwrap();
+        bench.members[0].group.process(&update.message, &now()).unwrap();
     }
     let bob = &mut bench.members[1];
     let before = bob.group.snapshot().unwrap();
-    let refused = bob.group.propose_update(b"", bob.client.signer.as_ref(), None, &crate::now(), rng).unwrap_err();
+    let refused = bob.group.propose_update(b"", bob.client.signer.as_ref(), None, &now(), rng).unwrap_err();
     assert_eq!(refused, Error::Refused(Refusal::TooManyProposals));
     assert!(bob.group.snapshot().unwrap() == before, "138 a proposal that is not sent spends no key");
     let content = Content::Proposal(Proposal::Remove { removed: LeafIndex(3) });
@@ -418,7 +412,7 @@ fn a_wrong_psk_is_a_wrong_epoch() {
     let alice = &mut bench.members[0].group;
     let before = alice.snapshot().unwrap();
     let psks = [(psk, Secret::copy_of(b"something"))];
-    let refused = alice.process(&message, &Inputs { psks: &psks, ..crate::now() }).unwrap_err();
+    let refused = alice.process(&message, &Inputs { psks: &psks, ..now() }).unwrap_err();
     assert_eq!(refused, Error::Rule(Rule::ConfirmationTag));
     assert!(alice.snapshot().unwrap() == before);
     bench.goes_on();

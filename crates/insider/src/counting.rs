@@ -1,5 +1,4 @@
 //! A suite that counts what it does, so that costs are asserted and not only measured.
-#![allow(dead_code, unreachable_pub, reason = "test support")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,60 +1,47 @@
-//! What a member refuses, and that it is the same member afterwards, to the byte. Section letters
-//! and numbers name the rows of the checklist of receiver rules.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::type_complexity,
-    reason = "test"
-)]
+//! Where rules are broken: a group in which Alice reads what Bob, an insider, makes up.
 
-mod bad_input {
-    pub(crate) mod commits;
-    pub(crate) mod framing;
-    pub(crate) mod joining;
-    pub(crate) mod mutation;
-}
-mod common;
+use std::sync::Arc;
 
-use common::insider::Insider;
-use common::{Client, Member, config, now, room};
 use keyroom_crypto::{CryptoRng, labels};
 use keyroom_mls::config::{Config, HandshakePolicy};
 use keyroom_mls::error::{Error, NotYet, Rule};
+use keyroom_mls::group::{ExternalJoins, GroupInfoContent, TreeDelivery};
 use keyroom_mls::key_package::KeyPackageBundle;
 use keyroom_mls::leaf_node::LifetimeCheck;
 use keyroom_mls::public::{Observed, PublicGroup};
 use keyroom_rustcrypto::RUSTCRYPTO;
 use keyroom_wire::{Content, Decode, KeyPackage, LeafIndex, Limits, MlsMessage};
 
-use crate::bad_input::joining;
+use crate::{Client, Insider, Member, agree, commit, config, now, room, suite};
+
+/// A GroupInfo with the tree inside, for external joiners.
+pub const INFO: GroupInfoContent = GroupInfoContent { tree: TreeDelivery::Inside, external: ExternalJoins::Allowed };
 
 /// Alice, who reads; Bob, who breaks rules; others; and a blank leaf where Charlie was.
-pub(crate) struct Bench {
-    pub(crate) members: Vec<Member>,
-    pub(crate) rng: Box<dyn CryptoRng>,
+pub struct Bench {
+    pub members: Vec<Member>,
+    pub rng: Box<dyn CryptoRng>,
     /// Someone outside who reads what is public, and refuses for the same reasons.
-    pub(crate) observer: Option<PublicGroup>,
+    pub observer: Option<PublicGroup>,
 }
 
-pub(crate) const BLANK: LeafIndex = LeafIndex(2);
+pub const BLANK: LeafIndex = LeafIndex(2);
 
 impl Bench {
-    pub(crate) fn new(seed: u64, config: std::sync::Arc<Config>) -> Self {
+    pub fn new(seed: u64, config: Arc<Config>) -> Self {
         // As strict as it can be set, so that every rule shows.
         let strict = Config { received_lifetimes: LifetimeCheck::LengthAndRange, ..Config::clone(&config) };
-        let config = std::sync::Arc::new(strict);
+        let config = Arc::new(strict);
         let mut rng = keyroom_vectors::rng(seed);
         let names = ["alice", "bob", "charlie", "dana", "erin", "frank"];
         let mut members = room(&names, 1, config, &mut rng);
         for from in [3, 0, 5] {
-            common::commit(&mut members, from, &mut rng, |builder| builder);
+            commit(&mut members, from, &mut rng, |builder| builder);
         }
         members.remove(2);
-        common::commit(&mut members, 0, &mut rng, |builder| builder.remove(BLANK));
-        let info = members[0].group.group_info(joining::INFO, members[0].client.signer.as_ref(), &mut rng).unwrap();
-        let config = std::sync::Arc::new(members[0].group.config().clone());
+        commit(&mut members, 0, &mut rng, |builder| builder.remove(BLANK));
+        let info = members[0].group.group_info(INFO, members[0].client.signer.as_ref(), &mut rng).unwrap();
+        let config = Arc::new(members[0].group.config().clone());
         let public = matches!(config.handshakes, HandshakePolicy::Public);
         let observing = PublicGroup::observe(&RUSTCRYPTO, &info, None, config, &now(), &mut rng).unwrap();
         let verdict = observing.questions().accept_unseen();
@@ -62,22 +49,22 @@ impl Bench {
         Self { members, rng: Box::new(rng), observer }
     }
 
-    pub(crate) fn open() -> Self {
+    pub fn open() -> Self {
         Self::new(1, config())
     }
 
-    pub(crate) fn bob(&self) -> Insider<'_> {
+    pub fn bob(&self) -> Insider<'_> {
         Insider::new(&self.members[1].group, self.members[1].client.signer.as_ref())
     }
 
     /// Alice refuses the message, for this reason, and is as before.
     #[track_caller]
-    pub(crate) fn refuses(&mut self, name: &str, message: &[u8], expected: impl Into<Error>) {
+    pub fn refuses(&mut self, name: &str, message: &[u8], expected: impl Into<Error>) {
         self.reader_refuses(0, name, message, expected);
     }
 
     #[track_caller]
-    pub(crate) fn reader_refuses(&mut self, reader: usize, name: &str, message: &[u8], expected: impl Into<Error>) {
+    pub fn reader_refuses(&mut self, reader: usize, name: &str, message: &[u8], expected: impl Into<Error>) {
         let group = &mut self.members[reader].group;
         let before = group.snapshot().unwrap();
         let version = group.version();
@@ -123,12 +110,12 @@ impl Bench {
     }
 
     /// All go on as if nothing had happened.
-    pub(crate) fn goes_on(&mut self) {
+    pub fn goes_on(&mut self) {
         for from in [1, 0] {
-            let (message, _) = common::commit(&mut self.members, from, &mut *self.rng, |builder| builder);
+            let (message, _) = commit(&mut self.members, from, &mut *self.rng, |builder| builder);
             self.observe(&message);
         }
-        common::agree(&self.members);
+        agree(&self.members);
         if let Some(observer) = &self.observer {
             assert_eq!(observer.context(), self.members[0].group.context());
         }
@@ -137,21 +124,21 @@ impl Bench {
         assert_eq!(members[0].read(&message).1, "bob");
     }
 
-    pub(crate) fn newcomer(&mut self, name: &'static str) -> (Client, KeyPackageBundle) {
-        let client = Client::new(name, common::suite(1), &mut *self.rng);
+    pub fn newcomer(&mut self, name: &'static str) -> (Client, KeyPackageBundle) {
+        let client = Client::new(name, suite(1), &mut *self.rng);
         let bundle = client.bundle(&mut *self.rng);
         (client, bundle)
     }
 }
 
 /// Signs leaf and key package again after they have been altered.
-pub(crate) fn resigned(mut package: KeyPackage, client: &Client, rng: &mut dyn CryptoRng) -> KeyPackage {
+pub fn resigned(mut package: KeyPackage, client: &Client, rng: &mut dyn CryptoRng) -> KeyPackage {
     package.leaf_node.signature =
         labels::sign_with_label(client.signer.as_ref(), "LeafNodeTBS", &package.leaf_node.tbs(None), rng).unwrap();
     package.signature = labels::sign_with_label(client.signer.as_ref(), "KeyPackageTBS", &package.tbs(), rng).unwrap();
     package
 }
 
-pub(crate) fn rule(rule: Rule) -> Error {
+pub fn rule(rule: Rule) -> Error {
     rule.into()
 }

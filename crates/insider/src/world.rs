@@ -1,18 +1,4 @@
-//! A small world of clients for the tests of the group.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::type_complexity,
-    clippy::disallowed_methods,
-    reason = "test support; each test file uses a part of it"
-)]
-
-pub mod disk;
-pub mod insider;
+//! A small world of clients: found a room, let members in, commit, follow, write and read.
 
 use std::sync::Arc;
 

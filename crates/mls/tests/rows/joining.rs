@@ -1,8 +1,9 @@
 //! Sections L and M: Welcome, GroupInfo and ratchet tree, as an insider can make them.
 
 use keyroom_crypto::labels;
+use keyroom_insider::{Alter, BLANK, Bench, Client, Made, SecretParts, config, now, suite};
 use keyroom_mls::error::{Error, NotYet, Rule, Usage};
-use keyroom_mls::group::{ExternalJoins, Group, GroupInfoContent, JoinOptions, TreeDelivery};
+use keyroom_mls::group::{ExternalJoins, Group, GroupInfoContent, JoinOptions};
 use keyroom_mls::key_package::KeyPackageBundle;
 use keyroom_mls::public::PublicGroup;
 use keyroom_rustcrypto::RUSTCRYPTO;
@@ -10,13 +11,6 @@ use keyroom_wire::{
     CipherSuite, Decode, Encode, ExtensionType, GroupInfo, LeafIndex, Limits, Mac, MlsMessage, Node, Opaque,
     PreSharedKeyId, Proposal, ProtocolVersion, Psk, RatchetTree, ResumptionPskUsage, Welcome,
 };
-
-use crate::common::insider::{Alter, Made, SecretParts};
-use crate::common::{Client, config, now, suite};
-use crate::{BLANK, Bench};
-
-pub(crate) const INFO: GroupInfoContent =
-    GroupInfoContent { tree: TreeDelivery::Inside, external: ExternalJoins::Allowed };
 
 /// Bob adds Gina by hand.
 fn invitation(bench: &mut Bench) -> (Client, KeyPackageBundle, Made) {

@@ -1,14 +1,13 @@
 //! Thousands of damaged messages: every one ends in an error and changes nothing.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test")]
 
 use keyroom_crypto::CryptoRng;
+use keyroom_insider::{Bench, INFO, below, config, count, now, seed, suite};
 use keyroom_mls::error::{Error, Retry};
 use keyroom_mls::group::{Group, JoinOptions};
 use keyroom_mls::public::PublicGroup;
 use keyroom_rustcrypto::RUSTCRYPTO;
 use keyroom_wire::{LeafIndex, Proposal};
-
-use crate::Bench;
-use crate::common::{below, config, count, now, seed, suite};
 
 /// A message with a bit flipped, bytes replaced, cut out, put in, or exchanged.
 fn mutated(message: &[u8], rng: &mut dyn CryptoRng) -> Vec<u8> {
@@ -33,7 +32,7 @@ fn messages(bench: &mut Bench) -> Vec<Vec<u8>> {
     let (eve, eve_bundle) = bench.newcomer("eve");
     let Bench { members, rng, .. } = bench;
     let rng = &mut **rng;
-    let info = members[0].group.group_info(super::joining::INFO, members[0].client.signer.as_ref(), rng).unwrap();
+    let info = members[0].group.group_info(INFO, members[0].client.signer.as_ref(), rng).unwrap();
     let join = Group::join_external(suite(1), &eve_bundle, config());
     let external = join.build(&info, eve.signer.as_ref(), &now(), rng).unwrap().message;
     let bob = &mut members[1];
@@ -97,8 +96,7 @@ fn damaged_welcomes_and_group_infos_let_nobody_in() {
     let (eve, eve_bundle) = bench.newcomer("eve");
     let bundles = [bundle];
     let Bench { members, rng, .. } = &mut bench;
-    let info =
-        members[0].group.group_info(super::joining::INFO, members[0].client.signer.as_ref(), &mut **rng).unwrap();
+    let info = members[0].group.group_info(INFO, members[0].client.signer.as_ref(), &mut **rng).unwrap();
     let bob = &mut members[1];
     let builder = bob.group.commit().add(bundles[0].key_package.clone());
     let welcome = builder.build(bob.client.signer.as_ref(), &now(), &mut **rng).unwrap().0.welcome.unwrap();

@@ -7,15 +7,6 @@
 //! neighbour of the first guest adds both. So the first guest knows the secrets of its whole path,
 //! the second is an unmerged leaf at each node below their common ancestor. The transcript and the
 //! joiner secret are drawn: nobody can tell from inside that there were no commits.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "test support"
-)]
 
 use keyroom_crypto::{CryptoRng, Secret, Signer, Suite, labels};
 use keyroom_mls::key_schedule::{EpochSecrets, JoinerSecret, MemberSecret};

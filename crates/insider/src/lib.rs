@@ -1,0 +1,39 @@
+//! A world of clients for tests, and an insider among them who knows every secret of the group and
+//! breaks one rule at a time. What it sends is signed and tagged correctly, so that a test reaches
+//! the rule it is about and not the signature check before it. For tests only; never published.
+//!
+//! ```
+//! use keyroom_insider::{Alter, Bench};
+//! use keyroom_mls::error::Rule;
+//! use keyroom_wire::{LeafIndex, Proposal};
+//!
+//! let mut bench = Bench::open();
+//! let remove_himself = Proposal::Remove { removed: LeafIndex(1) };
+//! let message = bench.bob().commit(vec![remove_himself], &Alter::default(), &mut keyroom_vectors::rng(1)).bytes();
+//! bench.refuses("the own removal", &message, Rule::CommitterRemove);
+//! bench.goes_on();
+//! ```
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::type_complexity,
+    clippy::disallowed_methods,
+    reason = "test support"
+)]
+
+mod bench;
+mod counting;
+mod disk;
+mod insider;
+mod populated;
+mod world;
+
+pub use bench::{BLANK, Bench, INFO, resigned, rule};
+pub use counting::{Counting, Tally};
+pub use disk::{Disk, Stored};
+pub use insider::{Alter, Insider, Made, SecretParts};
+pub use populated::{FIRST, Populated};
+pub use world::{Client, Member, NOW, agree, below, commit, config, count, now, room, seed, suite};
