@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::context::{self, Context, Env};
 use crate::device::device;
 use crate::event::{Event, Message, MessageId};
-use crate::live::{News, Want, listen};
+use crate::live::{MOST_EVENTS, News, Want, listen};
 use crate::room::{Asked, Output, Room, Taken};
 use crate::rows::{self, Outgoing, Phase};
 use crate::slot::{PAUSE, Slot};
@@ -99,7 +99,7 @@ pub(crate) fn spawn(seed: Seed, ready: oneshot::Sender<Result<DeviceUri, Error>>
 async fn run(seed: Seed, ready: oneshot::Sender<Result<DeviceUri, Error>>) {
     let (answers, incoming) = mpsc::unbounded_channel();
     let (wants, wanted) = mpsc::unbounded_channel();
-    let (news, heard) = mpsc::unbounded_channel();
+    let (news, heard) = mpsc::channel(MOST_EVENTS);
     match Driver::open(seed, answers, wants).await {
         Err(error) => drop(ready.send(Err(error))),
         Ok(driver) => {
@@ -173,11 +173,7 @@ impl Driver {
         }
     }
 
-    async fn serve(
-        mut self,
-        mut incoming: mpsc::UnboundedReceiver<Incoming>,
-        mut heard: mpsc::UnboundedReceiver<News>,
-    ) {
+    async fn serve(mut self, mut incoming: mpsc::UnboundedReceiver<Incoming>, mut heard: mpsc::Receiver<News>) {
         while !self.dead {
             self.pump();
             let times = self.rooms.values().flat_map(|slot| [slot.retry, slot.watch]);
@@ -367,10 +363,10 @@ impl Driver {
                 self.ask_stock(Request::Stock);
                 self.rooms.keys().for_each(|uri| self.want(uri));
             }
-            News::Event(LiveEvent::Entry { room, entry }) => self.entry(&room, &entry),
-            News::Event(LiveEvent::Mailbox(item)) => self.mail(&item),
-            News::Event(LiveEvent::KeyPackagesLow { .. }) => self.ask_stock(Request::Stock),
-            News::Event(LiveEvent::CaughtUp { .. }) => {}
+            News::Event(LiveEvent::Entry { room, entry }, _) => self.entry(&room, &entry),
+            News::Event(LiveEvent::Mailbox(item), _) => self.mail(&item),
+            News::Event(LiveEvent::KeyPackagesLow { .. }, _) => self.ask_stock(Request::Stock),
+            News::Event(LiveEvent::CaughtUp { .. }, _) => {}
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyroom_api::{ClientError, LiveEvent, RoomUri};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::sleep;
 
 use crate::transport::{Feed, Transport};
@@ -12,6 +12,12 @@ use crate::transport::{Feed, Transport};
 /// How long it waits before it tries again.
 const PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// Events that may wait for the driver. Beyond that the connection is not read, so that a server that
+/// sends faster than rooms can follow fills its own buffers and not ours (RFC 9420 §15.3).
+pub(crate) const MOST_EVENTS: usize = 64;
+/// Their bytes together, unless a single one is longer.
+const MOST_BYTES: u32 = 32 << 20;
 
 /// What the live connection shall deliver.
 #[derive(Debug)]
@@ -25,22 +31,27 @@ pub(crate) enum Want {
 pub(crate) enum News {
     /// A new connection, on which nothing is wanted yet.
     Up,
-    Event(LiveEvent),
+    Event(LiveEvent, Held),
 }
+
+/// The room that a waiting event takes up; dropping it makes room for others.
+#[derive(Debug)]
+pub(crate) struct Held(#[expect(dead_code, reason = "held for what its drop does")] OwnedSemaphorePermit);
 
 /// Keeps a connection open until nobody listens any more.
 pub(crate) async fn listen(
     transport: Arc<dyn Transport>,
     mut wants: mpsc::UnboundedReceiver<Want>,
-    news: mpsc::UnboundedSender<News>,
+    news: mpsc::Sender<News>,
 ) {
+    let bytes = Arc::new(Semaphore::new(MOST_BYTES.try_into().unwrap_or(usize::MAX)));
     let mut pause = PAUSE;
     loop {
         if let Ok(feed) = transport.live().await {
             pause = PAUSE;
             // What was wanted before is asked for again after the word that the connection is up.
             while wants.try_recv().is_ok() {}
-            if news.send(News::Up).is_err() || serve(feed, &mut wants, &news).await.is_none() {
+            if news.send(News::Up).await.is_err() || serve(feed, &mut wants, &news, &bytes).await.is_none() {
                 return;
             }
         }
@@ -56,17 +67,21 @@ pub(crate) async fn listen(
 async fn serve(
     mut feed: Box<dyn Feed>,
     wants: &mut mpsc::UnboundedReceiver<Want>,
-    news: &mpsc::UnboundedSender<News>,
+    news: &mpsc::Sender<News>,
+    bytes: &Arc<Semaphore>,
 ) -> Option<()> {
     loop {
+        // Wishes first: each is the answer to an event, so no more of them wait than events.
         let done = tokio::select! {
+            biased;
             want = wants.recv() => match want? {
                 Want::Room { room, after } => feed.subscribe(&room, after).await,
                 Want::Mailbox => feed.mailbox(0).await,
             },
             event = feed.next() => match event {
                 Ok(Some(event)) => {
-                    news.send(News::Event(event)).ok()?;
+                    let taken = bytes.clone().acquire_many_owned(size(&event)).await.ok()?;
+                    news.send(News::Event(event, Held(taken))).await.ok()?;
                     Ok(())
                 }
                 Ok(None) => Err(ClientError::Unavailable),
@@ -81,3 +96,16 @@ async fn serve(
         }
     }
 }
+
+/// What an event counts for.
+fn size(event: &LiveEvent) -> u32 {
+    let bytes = match event {
+        LiveEvent::Entry { entry, .. } => entry.message.len(),
+        LiveEvent::Mailbox(item) => item.welcome.len(),
+        LiveEvent::CaughtUp { .. } | LiveEvent::KeyPackagesLow { .. } => 0,
+    };
+    u32::try_from(bytes).unwrap_or(MOST_BYTES).clamp(1, MOST_BYTES)
+}
+
+#[cfg(test)]
+mod tests;

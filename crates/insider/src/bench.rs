@@ -5,7 +5,7 @@ use std::sync::Arc;
 use keyroom_crypto::{CryptoRng, labels};
 use keyroom_mls::config::{Config, HandshakePolicy};
 use keyroom_mls::error::{Error, NotYet, Rule};
-use keyroom_mls::group::{ExternalJoins, GroupInfoContent, TreeDelivery};
+use keyroom_mls::group::{CommitBuilder, ExternalJoins, GroupInfoContent, TreeDelivery};
 use keyroom_mls::key_package::KeyPackageBundle;
 use keyroom_mls::leaf_node::LifetimeCheck;
 use keyroom_mls::public::{Observed, PublicGroup};
@@ -51,6 +51,12 @@ impl Bench {
 
     pub fn open() -> Self {
         Self::new(1, config())
+    }
+
+    /// A commit that all follow, the observer too.
+    pub fn commit(&mut self, from: usize, build: impl FnOnce(CommitBuilder<'_>) -> CommitBuilder<'_>) {
+        let (message, _) = commit(&mut self.members, from, &mut *self.rng, build);
+        self.observe(&message);
     }
 
     pub fn bob(&self) -> Insider<'_> {
@@ -112,8 +118,7 @@ impl Bench {
     /// All go on as if nothing had happened.
     pub fn goes_on(&mut self) {
         for from in [1, 0] {
-            let (message, _) = commit(&mut self.members, from, &mut *self.rng, |builder| builder);
-            self.observe(&message);
+            self.commit(from, |builder| builder);
         }
         agree(&self.members);
         if let Some(observer) = &self.observer {

@@ -17,7 +17,7 @@ use keyroom_wire::{
     WireFormat,
 };
 
-type Hook<'a, T> = Option<Box<dyn Fn(&mut T) + 'a>>;
+pub(crate) type Hook<'a, T> = Option<Box<dyn Fn(&mut T) + 'a>>;
 
 /// What is done otherwise, step by step.
 #[derive(Default)]
@@ -45,9 +45,13 @@ pub struct Alter<'a> {
     pub message: Hook<'a, PublicMessage>,
     /// What the signature is made for.
     pub wire_format: Option<WireFormat>,
+    /// For which group and epoch the signature is made.
+    pub signed_in: Option<GroupContext>,
+    /// What the transcript takes it for: a commit that is to be encrypted with [`Private::seal`](crate::Private::seal).
+    pub sent_as: Option<WireFormat>,
 }
 
-fn alter<T>(hook: &Hook<'_, T>, value: &mut T) {
+pub(crate) fn alter<T>(hook: &Hook<'_, T>, value: &mut T) {
     if let Some(hook) = hook {
         hook(value);
     }
@@ -69,6 +73,12 @@ pub struct Made {
 impl Made {
     pub fn bytes(&self) -> Vec<u8> {
         MlsMessage::PublicMessage(self.message.clone()).to_bytes()
+    }
+
+    /// The commit as it is to be encrypted.
+    pub fn signed(&self) -> AuthenticatedContent {
+        let PublicMessage { content, auth, .. } = self.message.clone();
+        AuthenticatedContent { wire_format: WireFormat::PRIVATE_MESSAGE, content, auth }
     }
 
     /// The GroupInfo of the new epoch, signed after it has been altered.
@@ -192,7 +202,19 @@ impl<'a> Insider<'a> {
         signer: &dyn Signer,
         rng: &mut dyn CryptoRng,
     ) -> AuthenticatedContent {
-        let tbs = content.tbs(wire_format, &self.group.context().to_bytes());
+        self.sign_in(content, wire_format, self.group.context(), signer, rng)
+    }
+
+    /// The same for another group or epoch.
+    pub fn sign_in(
+        &self,
+        content: FramedContent,
+        wire_format: WireFormat,
+        context: &GroupContext,
+        signer: &dyn Signer,
+        rng: &mut dyn CryptoRng,
+    ) -> AuthenticatedContent {
+        let tbs = content.tbs(wire_format, &context.to_bytes());
         let signature = labels::sign_with_label(signer, "FramedContentTBS", &tbs, rng).unwrap();
         AuthenticatedContent { wire_format, content, auth: FramedContentAuthData { signature, confirmation_tag: None } }
     }
@@ -322,9 +344,11 @@ impl<'a> Insider<'a> {
         context.tree_hash = tree.tree_hash().unwrap().as_slice().into();
         let mut content = self.framed(sender, Content::Commit(Commit { proposals, path }));
         alter(&change.content, &mut content);
-        let wire_format = change.wire_format.unwrap_or(WireFormat::PUBLIC_MESSAGE);
-        let mut signed = self.sign(content, wire_format, leaf_signer, rng);
-        signed.wire_format = WireFormat::PUBLIC_MESSAGE;
+        let sent_as = change.sent_as.unwrap_or(WireFormat::PUBLIC_MESSAGE);
+        let signed_in = change.signed_in.as_ref().unwrap_or(self.group.context());
+        let wire_format = change.wire_format.unwrap_or(sent_as);
+        let mut signed = self.sign_in(content, wire_format, signed_in, leaf_signer, rng);
+        signed.wire_format = sent_as;
         let interim = self.group.interim_transcript_hash();
         let confirmed = transcript::confirmed_transcript_hash(suite, interim, &signed);
         context.confirmed_transcript_hash = confirmed.as_slice().into();

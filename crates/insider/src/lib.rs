@@ -29,6 +29,7 @@ mod counting;
 mod disk;
 mod insider;
 mod populated;
+mod private;
 mod world;
 
 pub use bench::{BLANK, Bench, INFO, resigned, rule};
@@ -36,4 +37,5 @@ pub use counting::{Counting, Tally};
 pub use disk::{Disk, Stored};
 pub use insider::{Alter, Insider, Made, SecretParts};
 pub use populated::{FIRST, Populated};
+pub use private::Private;
 pub use world::{Client, Member, NOW, agree, below, commit, config, count, now, room, seed, suite};

@@ -26,6 +26,10 @@ pub struct Config {
     pub max_leaves: u32,
     /// Most proposals in a commit, and most that wait in an epoch. Default 20,000.
     pub max_proposals: usize,
+    /// Most proposals of one sender that wait in an epoch; newcomers together are one. Default 1,000.
+    pub max_proposals_per_sender: usize,
+    /// Most bytes of all proposals that wait in an epoch. Default 16 MiB.
+    pub max_waiting_bytes: usize,
     /// Most bytes of all proposals of a commit together. Default 64 MiB.
     pub max_proposal_bytes: usize,
     /// Most PSKs in a commit. Default 64.
@@ -56,6 +60,8 @@ impl Default for Config {
             resumption_epochs: 8,
             max_leaves: 1 << 24,
             max_proposals: 20_000,
+            max_proposals_per_sender: 1_000,
+            max_waiting_bytes: 16 << 20,
             max_proposal_bytes: 64 << 20,
             max_psks: 64,
             padding: Padding::default(),

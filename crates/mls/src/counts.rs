@@ -174,14 +174,16 @@ impl Counts {
     /// included, those removed excluded (§12.1.7, §13.4).
     ///
     /// # Errors
-    /// [`Rule::GroupExtensionNotSupported`], [`Rule::ExternalSenderCredential`].
+    /// [`Rule::GroupExtensionNotSupported`], [`Rule::RequiredCapabilityNotSupported`],
+    /// [`Rule::ExternalSenderCredential`].
     pub fn check_group_extensions(&self, extensions: &GroupExtensions, members: u32) -> Result<(), Rule> {
         let required = extensions.required_capabilities();
-        let supported = extensions.types_to_list().all(|t| self.every_member_supports_extension(t, members))
-            && required.extension_types.iter().all(|t| self.every_member_supports_extension(*t, members))
+        let supported = extensions.types_to_list().all(|t| self.every_member_supports_extension(t, members));
+        ensure(supported, Rule::GroupExtensionNotSupported)?;
+        let supported = required.extension_types.iter().all(|t| self.every_member_supports_extension(*t, members))
             && required.proposal_types.iter().all(|t| self.every_member_supports_proposal(*t, members))
             && required.credential_types.iter().all(|t| self.every_member_supports_credential(*t, members));
-        ensure(supported, Rule::GroupExtensionNotSupported)?;
+        ensure(supported, Rule::RequiredCapabilityNotSupported)?;
         let mut senders = extensions.external_senders().iter();
         let understood =
             senders.all(|s| self.every_member_supports_credential(s.credential.credential_type(), members));

@@ -46,11 +46,21 @@ rules! {
     SenderNotMember = "sender-not-member", "6.1";
     /// An external sender that the group does not list.
     UnknownExternalSender = "unknown-external-sender", "12.1.8.1";
-    /// A sender type that may not send this content.
-    SenderMayNotSend = "sender-may-not-send", "6.1";
+    /// An external sender that sends something other than a proposal.
+    ExternalSenderContent = "external-sender-content", "6.1";
+    /// A client that proposes its own addition and sends something other than a proposal.
+    NewMemberProposalContent = "new-member-proposal-content", "6.1";
+    /// A client that joins by external commit and sends something other than a commit.
+    NewMemberCommitContent = "new-member-commit-content", "6.1";
+    /// A PrivateMessage of someone who is not a member.
+    NonMemberInPrivateMessage = "non-member-in-private-message", "6.3.2";
     /// The signature of a message does not verify.
     MessageSignature = "message-signature", "6.1";
-    /// The membership tag is wrong, has the wrong length or is missing.
+    /// A PublicMessage of a member without a membership tag.
+    MembershipTagAbsent = "membership-tag-absent", "6.2";
+    /// A membership tag on the message of someone who is not a member.
+    MembershipTagOfNonMember = "membership-tag-of-non-member", "6.2";
+    /// The membership tag is wrong or has the wrong length.
     MembershipTag = "membership-tag", "6.2";
     /// The confirmation tag is wrong, has the wrong length or is missing.
     ConfirmationTag = "confirmation-tag", "8.1";
@@ -58,9 +68,11 @@ rules! {
     SenderData = "sender-data", "6.3.2";
     /// The content of a PrivateMessage does not open.
     ContentDecryption = "content-decryption", "6.3.1";
-    /// The plaintext of a PrivateMessage does not parse or its padding is not zero.
+    /// The plaintext of a PrivateMessage does not parse.
     PrivateContent = "private-content", "6.3.1";
-    /// The generation was used before or is older than what is kept.
+    /// The padding of a PrivateMessage holds a byte other than zero.
+    PaddingNotZero = "padding-not-zero", "6.3.1";
+    /// The generation was used before, or its key has made room for those of others.
     GenerationConsumed = "generation-consumed", "9.2";
     /// An own message came back; its keys are gone.
     OwnMessage = "own-message", "6.3.2";
@@ -134,20 +146,30 @@ rules! {
     RemovedNotMember = "removed-not-member", "12.1.3";
     /// A PSK whose nonce is not as long as the KDF's output.
     PskNonceLength = "psk-nonce-length", "12.1.4";
-    /// A resumption PSK for a reinitialisation or a branch outside of one.
-    PskUsage = "psk-usage", "12.1.4";
+    /// A resumption PSK for a reinitialisation outside of one.
+    ReInitPsk = "reinit-psk", "12.1.4";
+    /// A resumption PSK for a branch outside of one.
+    BranchPsk = "branch-psk", "12.1.4";
     /// A ReInit to a lower protocol version.
     ReInitVersion = "reinit-version", "12.1.5";
     /// Encapsulated key of an ExternalInit that does not decapsulate.
     ExternalInitKemOutput = "external-init-kem-output", "12.1.6";
-    /// A new GroupContext extension or required capability that some member does not support.
+    /// A new GroupContext extension that some member does not support.
     GroupExtensionNotSupported = "group-extension-not-supported", "12.1.7";
+    /// A newly required capability that some member does not have.
+    RequiredCapabilityNotSupported = "required-capability-not-supported", "12.1.7";
     /// The credential type of an external sender that some member does not support.
     ExternalSenderCredential = "external-sender-credential", "12.1.8.1";
     /// A proposal type that some member does not support.
     ProposalTypeNotSupported = "proposal-type-not-supported", "12.2";
-    /// A proposal type that its sender may not send.
+    /// A proposal type that a member may not send, or not in this way.
     SenderMayNotPropose = "sender-may-not-propose", "12.1.8";
+    /// A proposal type that external senders may not send.
+    ExternalSenderProposal = "external-sender-proposal", "12.1.8";
+    /// A client outside the group that proposes something other than its own addition.
+    NewMemberProposalType = "new-member-proposal-type", "12.1.8";
+    /// An Update by someone who is not a member.
+    UpdateByNonMember = "update-by-non-member", "12.1.2";
     /// An Update by the committer.
     CommitterUpdate = "committer-update", "12.2";
     /// A Remove of the committer.
@@ -252,10 +274,16 @@ impl core::error::Error for Rule {}
 pub enum Refusal {
     /// A generation further ahead than [`RatchetLimits`](crate::secret_tree::RatchetLimits) allow (§9.2).
     GenerationTooFarAhead,
+    /// A generation older than the skipped keys that are kept of its sender (§15.3).
+    GenerationNotKept,
     /// An application message of an epoch that is no longer kept (§15.3).
     EpochNotKept,
     /// More proposals than a commit or an epoch may hold.
     TooManyProposals,
+    /// More waiting proposals than one sender may have in an epoch (§12.4).
+    TooManyProposalsOfSender,
+    /// More bytes of waiting proposals than an epoch may hold (§12.4).
+    WaitingProposalsTooLong,
     /// More PSKs than a commit may hold.
     TooManyPsks,
     /// A message longer than the limit.
@@ -388,7 +416,8 @@ impl From<SecretTreeError> for Error {
         match error {
             SecretTreeError::Missing(missing) => Self::Missing(missing),
             SecretTreeError::LeafOutside => Self::Rule(Rule::SenderNotMember),
-            SecretTreeError::Consumed | SecretTreeError::TooOld => Self::Rule(Rule::GenerationConsumed),
+            SecretTreeError::Consumed => Self::Rule(Rule::GenerationConsumed),
+            SecretTreeError::TooOld => Self::Refused(Refusal::GenerationNotKept),
             SecretTreeError::TooFarAhead => Self::Refused(Refusal::GenerationTooFarAhead),
             SecretTreeError::Exhausted => Self::Refused(Refusal::RatchetExhausted),
             SecretTreeError::Stale => Self::Usage(Usage::StaleCommit),

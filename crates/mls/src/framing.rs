@@ -76,16 +76,19 @@ pub(crate) fn check_sender(content: &AuthenticatedContent) -> Result<(), Rule> {
     match (&content.content.sender, &content.content.content) {
         (Sender::Member(_), Content::Application(_)) if !private => Err(Rule::ApplicationInPublicMessage),
         (Sender::Member(_), _) => Ok(()),
-        _ if private => Err(Rule::SenderMayNotSend),
+        _ if private => Err(Rule::NonMemberInPrivateMessage),
         (_, Content::Application(_)) => Err(Rule::ApplicationInPublicMessage),
-        (Sender::External(_), Content::Proposal(proposal)) => match proposal {
-            Proposal::Update { .. } | Proposal::ExternalInit { .. } => Err(Rule::SenderMayNotPropose),
-            _ => Ok(()),
-        },
+        (Sender::External(_) | Sender::NewMemberProposal, Content::Proposal(Proposal::Update { .. })) => {
+            Err(Rule::UpdateByNonMember)
+        }
+        (Sender::External(_), Content::Proposal(Proposal::ExternalInit { .. })) => Err(Rule::ExternalSenderProposal),
+        (Sender::External(_), Content::Proposal(_)) => Ok(()),
+        (Sender::External(_), Content::Commit(_)) => Err(Rule::ExternalSenderContent),
         (Sender::NewMemberProposal, Content::Proposal(Proposal::Add { .. })) => Ok(()),
-        (Sender::NewMemberProposal, Content::Proposal(_)) => Err(Rule::SenderMayNotPropose),
+        (Sender::NewMemberProposal, Content::Proposal(_)) => Err(Rule::NewMemberProposalType),
+        (Sender::NewMemberProposal, Content::Commit(_)) => Err(Rule::NewMemberProposalContent),
         (Sender::NewMemberCommit, Content::Commit(_)) => Ok(()),
-        _ => Err(Rule::SenderMayNotSend),
+        (Sender::NewMemberCommit, Content::Proposal(_)) => Err(Rule::NewMemberCommitContent),
     }
 }
 
@@ -102,3 +105,6 @@ pub(crate) fn key_in_message(content: &FramedContent) -> Option<Vec<u8>> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

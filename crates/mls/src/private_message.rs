@@ -10,8 +10,8 @@ use core::fmt;
 
 use keyroom_crypto::{CryptoError, CryptoRng, Secret, Suite, Zeroizing};
 use keyroom_wire::{
-    AuthenticatedContent, Content, Decode, Encode, FramedContent, Limits, PrivateMessage, PrivateMessageContent,
-    Reader, Sender, SenderData, WireFormat,
+    AuthenticatedContent, Content, Decode, DecodeErrorKind, Encode, FramedContent, Limits, PrivateMessage,
+    PrivateMessageContent, Reader, Sender, SenderData, WireFormat,
 };
 
 use crate::error::Rule;
@@ -106,7 +106,7 @@ pub fn open_sender_data(
 /// key stays good for the real message.
 ///
 /// # Errors
-/// [`Rule::ContentDecryption`] or [`Rule::PrivateContent`].
+/// [`Rule::ContentDecryption`], [`Rule::PrivateContent`] or [`Rule::PaddingNotZero`].
 pub fn open_content(
     suite: &dyn Suite,
     message: &PrivateMessage,
@@ -120,7 +120,10 @@ pub fn open_content(
         .aead_open(key.key.expose(), nonce.expose(), &message.content_aad(), &mut buffer)
         .map_err(|_| Rule::ContentDecryption)?;
     let mut reader = Reader::new(&buffer, *limits);
-    PrivateMessageContent::decode_for(message.content_type, &mut reader).map_err(|_| Rule::PrivateContent)
+    PrivateMessageContent::decode_for(message.content_type, &mut reader).map_err(|error| match error.kind {
+        DecodeErrorKind::PaddingNotZero => Rule::PaddingNotZero,
+        _ => Rule::PrivateContent,
+    })
 }
 
 /// The signed message inside, whose signature has not been verified yet.

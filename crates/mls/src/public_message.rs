@@ -29,32 +29,34 @@ pub fn protect(
 /// has not been verified yet.
 ///
 /// # Errors
-/// [`Rule::ApplicationInPublicMessage`] or [`Rule::MembershipTag`].
+/// [`Rule::ApplicationInPublicMessage`], [`Rule::MembershipTag`], and as [`check_form`].
 pub fn unprotect(
     suite: &dyn Suite,
     membership_key: &MembershipKey,
     message: PublicMessage,
     group_context: &[u8],
 ) -> Result<AuthenticatedContent, Rule> {
-    refuse_application(message.content.content.content_type())?;
-    verify_membership_tag(suite, membership_key, &message, group_context)?;
+    check_form(suite, &message)?;
+    if let Some(tag) = &message.membership_tag {
+        membership_key.verify(suite, &message.tbm(group_context), tag)?;
+    }
     Ok(message.into_authenticated_content())
 }
 
-/// Checks that a message of a member has a valid membership tag and that others have none (§6.2).
+/// What anybody can check, without the membership key: no application data, and a tag of the right
+/// length exactly for a member (§6.2).
 ///
 /// # Errors
-/// [`Rule::MembershipTag`].
-pub fn verify_membership_tag(
-    suite: &dyn Suite,
-    membership_key: &MembershipKey,
-    message: &PublicMessage,
-    group_context: &[u8],
-) -> Result<(), Rule> {
+/// [`Rule::ApplicationInPublicMessage`], [`Rule::MembershipTagAbsent`], [`Rule::MembershipTagOfNonMember`],
+/// [`Rule::MembershipTag`] for a length other than `Nh`.
+pub fn check_form(suite: &dyn Suite, message: &PublicMessage) -> Result<(), Rule> {
+    refuse_application(message.content.content.content_type())?;
     match (&message.content.sender, &message.membership_tag) {
-        (Sender::Member(_), Some(tag)) => membership_key.verify(suite, &message.tbm(group_context), tag),
-        (Sender::External(_) | Sender::NewMemberProposal | Sender::NewMemberCommit, None) => Ok(()),
-        _ => Err(Rule::MembershipTag),
+        (Sender::Member(_), Some(tag)) if tag.len() == suite.kdf().output_len() => Ok(()),
+        (Sender::Member(_), Some(_)) => Err(Rule::MembershipTag),
+        (Sender::Member(_), None) => Err(Rule::MembershipTagAbsent),
+        (_, None) => Ok(()),
+        (_, Some(_)) => Err(Rule::MembershipTagOfNonMember),
     }
 }
 

@@ -11,6 +11,8 @@
 
 mod rows {
     mod commits;
-    mod framing;
+    mod f_framing;
+    mod g_private_messages;
+    mod h_proposals;
     mod joining;
 }

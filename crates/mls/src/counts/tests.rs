@@ -179,9 +179,9 @@ fn rows_131_132_234_group_extensions_must_be_supported_by_all() {
     assert_eq!(check(&[(ExtensionType(100), vec![])]), Ok(()));
     assert_eq!(check(&[(ExtensionType(101), vec![])]), Err(Rule::GroupExtensionNotSupported));
     assert_eq!(check(&required(&[100, 1], &[200, 3], &[1])), Ok(()));
-    assert_eq!(check(&required(&[101], &[], &[])), Err(Rule::GroupExtensionNotSupported));
-    assert_eq!(check(&required(&[], &[201], &[])), Err(Rule::GroupExtensionNotSupported));
-    assert_eq!(check(&required(&[], &[], &[2])), Err(Rule::GroupExtensionNotSupported));
+    assert_eq!(check(&required(&[101], &[], &[])), Err(Rule::RequiredCapabilityNotSupported));
+    assert_eq!(check(&required(&[], &[201], &[])), Err(Rule::RequiredCapabilityNotSupported));
+    assert_eq!(check(&required(&[], &[], &[2])), Err(Rule::RequiredCapabilityNotSupported));
     let sender =
         |credential| vec![ExternalSender { signature_key: SignaturePublicKey::default(), credential }].to_bytes();
     let x509 = Credential::X509 { certificates: vec![] };

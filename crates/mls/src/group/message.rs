@@ -3,12 +3,13 @@
 use alloc::vec::Vec;
 
 use keyroom_crypto::{CryptoRng, Signer};
-use keyroom_wire::{AuthenticatedContent, Content, Encode, MlsMessage, Opaque, PublicMessage, WireFormat};
+use keyroom_wire::{AuthenticatedContent, Content, Encode, MlsMessage, Opaque, WireFormat};
 
 use super::Group;
 use crate::error::{Error, Refusal, Usage};
 use crate::framing;
 use crate::private_message;
+use crate::public_message;
 use crate::record::ChangeSet;
 use crate::secret_tree::RatchetType;
 
@@ -62,11 +63,8 @@ impl Group {
         if content.wire_format == WireFormat::PRIVATE_MESSAGE {
             return Ok(self.seal(content, RatchetType::Handshake, changes, rng)?.0);
         }
-        let mut message =
-            PublicMessage { content: content.content.clone(), auth: content.auth.clone(), membership_tag: None };
-        let tbm = message.tbm(&self.public.context_bytes);
-        message.membership_tag = Some(self.secrets.membership_key().tag(self.suite(), &tbm));
-        Ok(MlsMessage::PublicMessage(message))
+        let (key, context) = (self.secrets.membership_key(), &self.public.context_bytes);
+        Ok(MlsMessage::PublicMessage(public_message::protect(self.suite(), key, content.clone(), context)?))
     }
 
     fn seal(

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use keyroom_crypto::{Secret, Zeroizing, constant_time_eq};
 use keyroom_wire::{
-    AuthenticatedContent, Decode, DecodeError, DecodeErrorKind, Encode, Limits, MlsMessage, Reader, WireFormat,
+    AuthenticatedContent, Content, Decode, DecodeError, DecodeErrorKind, Encode, Limits, MlsMessage, Reader, WireFormat,
 };
 
 use super::info::TreeDelivery;
@@ -197,7 +197,9 @@ impl Group {
             path_secret: pending.path_secret.as_ref().map(Secret::duplicate),
             psks: pending.psks,
         };
-        let staged = self.stage(&VerifiedContent::own(content), Some(own), inputs)?;
+        let verified = VerifiedContent::own(content);
+        let Content::Commit(commit) = &verified.framed().content else { return Err(Error::Corrupt(id.key())) };
+        let staged = self.stage(&verified, commit, Some(own), inputs)?;
         let apart = pending.welcome.is_some() && pending.tree == TreeDelivery::OutOfBand;
         let ratchet_tree = if apart { staged.next_tree()? } else { None };
         Ok(PendingCommit {

@@ -12,7 +12,7 @@ use keyroom_wire::{
 };
 
 use super::pending::PendingId;
-use super::propose::PendingProposal;
+use super::propose::{Kept, PendingProposal};
 use super::stage::StagedCommit;
 use super::{Group, Status};
 use crate::config::Inputs;
@@ -20,6 +20,7 @@ use crate::error::{Error, NotYet, Refusal, Rule, Usage};
 use crate::framing::VerifiedContent;
 use crate::identity::Member;
 use crate::private_message;
+use crate::public_message;
 use crate::record::ChangeSet;
 use crate::secret_tree::{Puncture, RatchetType, SecretTree};
 use crate::tree::Leaf;
@@ -103,17 +104,12 @@ impl Group {
         if from_member && !self.config.handshakes.accepts(WireFormat::PUBLIC_MESSAGE) {
             return Err(Refusal::HandshakeFormat.into());
         }
-        if matches!(message.content.content, Content::Application(_)) {
-            return Err(Rule::ApplicationInPublicMessage.into());
-        }
-        if from_member {
-            let tag = message.membership_tag.as_ref().ok_or(Rule::MembershipTag)?;
-            self.secrets.membership_key().verify(self.suite(), &message.tbm(&self.public.context_bytes), tag)?;
-        }
-        if let Sender::Member(leaf_index) = message.content.sender {
+        let (key, context) = (self.secrets.membership_key(), &self.public.context_bytes);
+        let content = public_message::unprotect(self.suite(), key, message, context)?;
+        if let Sender::Member(leaf_index) = content.content.sender {
             self.require_sender(leaf_index)?;
         }
-        let verified = self.public.verify(message.into_authenticated_content())?;
+        let verified = self.public.verify(content)?;
         self.process_handshake(verified, None, None, inputs)
     }
 
@@ -149,19 +145,21 @@ impl Group {
         inputs: &Inputs<'_>,
     ) -> Result<Processed, Error> {
         match &verified.framed().content {
-            Content::Commit(_) => {
+            Content::Commit(commit) => {
                 if let Sender::Member(leaf_index) = verified.framed().sender {
                     self.check_not_own(leaf_index)?;
                 }
-                let mut staged = self.stage(&verified, None, inputs)?;
+                let mut staged = self.stage(&verified, commit, None, inputs)?;
                 staged.spent = spent;
                 Ok(Processed { received: Received::Commit(staged), changes: None })
             }
-            Content::Proposal(_) => {
+            Content::Proposal(proposal) => {
                 let mut changes = self.changes();
-                let kept = self.keep_proposal(&verified, inputs, &mut changes)?;
+                let (kept, kind) = self.keep_proposal(&verified, proposal, inputs, &mut changes)?;
                 if let Some(puncture) = puncture {
                     self.secret_tree.apply(puncture, &mut changes)?;
+                } else if kind == Kept::Known {
+                    return Ok(Processed { received: Received::Proposal(kept), changes: None });
                 }
                 Ok(Processed { received: Received::Proposal(kept), changes: Some(self.changed(changes)) })
             }

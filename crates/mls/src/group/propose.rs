@@ -29,13 +29,28 @@ use crate::record::{ChangeSet, RecordKey, RecordKind, RecordValue};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ProposalCache {
     cached: BTreeMap<ProposalRef, Cached>,
+    /// How many each sender has; newcomers count as one.
+    of_sender: BTreeMap<(u8, u32), usize>,
+    /// Encoded length of all.
+    bytes: usize,
     next: u64,
+}
+
+/// Whether a proposal that was kept is new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// It is.
+    New,
+    /// It was there already: nothing has changed.
+    Known,
 }
 
 #[derive(Clone, Debug)]
 struct Cached {
     number: u64,
     proposal: Arc<Proposal>,
+    /// Encoded length of the proposal.
+    bytes: usize,
     sender: Sender,
     /// The private key of an own Update.
     leaf_private: Option<Arc<Secret>>,
@@ -58,30 +73,49 @@ impl ProposalCache {
         &mut self,
         reference: ProposalRef,
         content: &FramedContent,
+        proposal: &Proposal,
         leaf_private: Option<Secret>,
         config: &Config,
         changes: &mut ChangeSet,
-    ) -> Result<(), Error> {
-        let Content::Proposal(proposal) = &content.content else { return Err(Rule::SenderMayNotSend.into()) };
+    ) -> Result<Kept, Error> {
         if self.cached.contains_key(&reference) {
-            return Ok(());
+            return Ok(Kept::Known);
         }
-        self.check_room(config)?;
+        let (sender, bytes) = (content.sender, proposal.to_bytes().len());
+        self.check_room(sender, bytes, config)?;
         let leaf_private = leaf_private.map(Arc::new);
-        let cached =
-            Cached { number: self.next, proposal: Arc::new(proposal.clone()), sender: content.sender, leaf_private };
+        let cached = Cached { number: self.next, proposal: Arc::new(proposal.clone()), bytes, sender, leaf_private };
         self.next += 1;
         changes.put(RecordKey::new(RecordKind::Proposal, content.epoch, cached.number), cached.encode(&reference));
-        self.cached.insert(reference, cached);
-        Ok(())
+        self.enter(reference, cached);
+        Ok(Kept::New)
     }
 
-    fn check_room(&self, config: &Config) -> Result<(), Refusal> {
-        if self.cached.len() < config.max_proposals { Ok(()) } else { Err(Refusal::TooManyProposals) }
+    /// Nobody may take all the room: each sender has a share, and bytes count beside numbers.
+    fn check_room(&self, sender: Sender, bytes: usize, config: &Config) -> Result<(), Refusal> {
+        if self.cached.len() >= config.max_proposals {
+            return Err(Refusal::TooManyProposals);
+        }
+        if self.of_sender.get(&share_of(sender)).copied().unwrap_or(0) >= config.max_proposals_per_sender {
+            return Err(Refusal::TooManyProposalsOfSender);
+        }
+        let fits = self.bytes.saturating_add(bytes) <= config.max_waiting_bytes;
+        if fits { Ok(()) } else { Err(Refusal::WaitingProposalsTooLong) }
+    }
+
+    fn enter(&mut self, reference: ProposalRef, cached: Cached) {
+        *self.of_sender.entry(share_of(cached.sender)).or_default() += 1;
+        self.bytes = self.bytes.saturating_add(cached.bytes);
+        self.cached.insert(reference, cached);
     }
 
     fn remove(&mut self, reference: &ProposalRef) -> Option<u64> {
-        self.cached.remove(reference).map(|cached| cached.number)
+        let cached = self.cached.remove(reference)?;
+        if let Some(count) = self.of_sender.get_mut(&share_of(cached.sender)) {
+            *count = count.saturating_sub(1);
+        }
+        self.bytes = self.bytes.saturating_sub(cached.bytes);
+        Some(cached.number)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -89,7 +123,7 @@ impl ProposalCache {
     }
 
     pub(super) fn clear(&mut self) {
-        self.cached.clear();
+        *self = Self::with_next(self.next);
     }
 
     pub(super) fn next(&self) -> u64 {
@@ -97,7 +131,7 @@ impl ProposalCache {
     }
 
     pub(super) fn with_next(next: u64) -> Self {
-        Self { cached: BTreeMap::new(), next }
+        Self { next, ..Self::default() }
     }
 
     pub(super) fn numbers(&self) -> Vec<u64> {
@@ -114,7 +148,7 @@ impl ProposalCache {
 
     pub(super) fn restore(&mut self, key: RecordKey, bytes: &[u8]) -> Result<(), Error> {
         let (reference, cached) = Cached::decode(key.minor, bytes).map_err(|_| Error::Corrupt(key))?;
-        self.cached.insert(reference, cached);
+        self.enter(reference, cached);
         Ok(())
     }
 
@@ -218,6 +252,15 @@ fn list_rules<'a>(
     }
 }
 
+/// Under what the proposals of a sender are counted. Anybody can be a newcomer any number of times.
+fn share_of(sender: Sender) -> (u8, u32) {
+    match sender {
+        Sender::Member(leaf_index) => (0, leaf_index.0),
+        Sender::External(position) => (1, position),
+        Sender::NewMemberProposal | Sender::NewMemberCommit => (2, 0),
+    }
+}
+
 impl Cached {
     fn listed(&self, reference: &ProposalRef) -> ProposalEntry {
         ProposalEntry { proposal: self.proposal.clone(), sender: self.sender, reference: Some(reference.clone()) }
@@ -239,11 +282,12 @@ impl Cached {
         let mut reader = Reader::new(bytes, limits);
         let reference = ProposalRef::from(reader.field()?);
         let sender = Sender::decode(&mut reader)?;
-        let proposal = Arc::new(Proposal::from_bytes(reader.opaque()?, &limits)?);
+        let encoded = reader.opaque()?;
+        let proposal = Arc::new(Proposal::from_bytes(encoded, &limits)?);
         let private = reader.field()?;
         reader.finish()?;
         let leaf_private = (!private.is_empty()).then(|| Arc::new(Secret::copy_of(private)));
-        Ok((reference, Self { number, proposal, sender, leaf_private }))
+        Ok((reference, Self { number, proposal, bytes: encoded.len(), sender, leaf_private }))
     }
 }
 
@@ -344,9 +388,10 @@ impl Group {
         self.check_active()?;
         self.check_signer(signer)?;
         // Everything that can fail comes before a key is spent.
-        self.proposals.check_room(&self.config)?;
-        check_alone(&proposal, Sender::Member(self.own_leaf), &self.public, &self.config, inputs)?;
-        let content = self.framed(Content::Proposal(proposal), authenticated_data);
+        let sender = Sender::Member(self.own_leaf);
+        self.proposals.check_room(sender, proposal.to_bytes().len(), &self.config)?;
+        check_alone(&proposal, sender, &self.public, &self.config, inputs)?;
+        let content = self.framed(Content::Proposal(proposal.clone()), authenticated_data);
         let wire_format = self.config.handshakes.sends();
         let content = framing::sign(signer, wire_format, content, &self.public.context_bytes, rng)?;
         let verified = VerifiedContent::own(content);
@@ -354,7 +399,8 @@ impl Group {
         let mut changes = self.changes();
         let message = self.protect(verified.authenticated(), &mut changes, rng)?;
         let config = self.config.clone();
-        self.proposals.insert(reference.clone(), verified.framed(), leaf_private, &config, &mut changes)?;
+        let framed = verified.framed();
+        self.proposals.insert(reference.clone(), framed, &proposal, leaf_private, &config, &mut changes)?;
         changes.put(RecordKey::HEAD, self.head()?);
         Ok(OutgoingProposal { message: message.to_bytes(), reference, changes: self.changed(changes) })
     }
@@ -363,17 +409,17 @@ impl Group {
     pub(super) fn keep_proposal(
         &mut self,
         verified: &VerifiedContent,
+        proposal: &Proposal,
         inputs: &Inputs<'_>,
         changes: &mut ChangeSet,
-    ) -> Result<PendingProposal, Error> {
+    ) -> Result<(PendingProposal, Kept), Error> {
         let reference = verified.proposal_ref(self.suite());
         let framed = verified.framed();
-        let Content::Proposal(proposal) = &framed.content else { return Err(Rule::SenderMayNotSend.into()) };
         check_alone(proposal, framed.sender, &self.public, &self.config, inputs)?;
         let config = self.config.clone();
-        self.proposals.insert(reference.clone(), framed, None, &config, changes)?;
+        let kept = self.proposals.insert(reference.clone(), framed, proposal, None, &config, changes)?;
         changes.put(RecordKey::HEAD, self.head()?);
-        Ok(PendingProposal { reference, proposal: Arc::new(proposal.clone()), sender: framed.sender })
+        Ok((PendingProposal { reference, proposal: Arc::new(proposal.clone()), sender: framed.sender }, kept))
     }
 
     /// The content of an own message of the current epoch.
@@ -408,9 +454,7 @@ pub(crate) fn check_alone(
     check_proposal(proposal, &list_rules(public, config, PskContext::Group, &is_member))?;
     let proposal_type = proposal.proposal_type();
     let entry = config.proposals.entry(proposal_type).ok_or(Rule::ProposalTypeNotSupported)?;
-    if !entry.may_send(sender) {
-        return Err(Rule::SenderMayNotPropose.into());
-    }
+    entry.check_sender(sender)?;
     match (proposal, sender) {
         (Proposal::Add { key_package }, _) => {
             ValidKeyPackage::validate((**key_package).clone(), &expectation)?;

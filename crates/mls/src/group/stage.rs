@@ -4,7 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use keyroom_crypto::{KeyPair, Secret};
-use keyroom_wire::{Commit, Content, Encode, GroupContext, LeafIndex, Mac, Opaque, ReInit, Sender, UpdatePath};
+use keyroom_wire::{Commit, Encode, GroupContext, LeafIndex, Mac, Opaque, ReInit, Sender, UpdatePath};
 
 use super::keys::PathKeys;
 use super::path::{self, ReceivedPath};
@@ -139,18 +139,16 @@ pub(super) struct OwnPath {
 }
 
 impl Group {
-    /// Stages a commit whose signature has been verified. `own` is given for an own commit that is
+    /// Stages a commit, the content of a message whose signature has been verified. `own` is given for an own commit that is
     /// staged again from storage: its path is derived instead of decrypted.
     pub(super) fn stage(
         &self,
         verified: &VerifiedContent,
+        commit: &Commit,
         own: Option<OwnPath>,
         inputs: &Inputs<'_>,
     ) -> Result<StagedCommit, Error> {
         let content = verified.authenticated();
-        let Content::Commit(commit) = &content.content.content else {
-            return Err(Rule::SenderMayNotSend.into());
-        };
         let committer = Committer::of(content.content.sender)?;
         let tag = content.auth.confirmation_tag.as_ref().ok_or(Rule::ConfirmationTag)?;
         let psks = own.as_ref().map_or(PskContext::Group, |own| own.psks);

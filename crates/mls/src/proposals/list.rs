@@ -285,7 +285,7 @@ fn check_in_member_commit(entry: &ProposalEntry, committer: LeafIndex, table: &P
     let proposal_type = entry.proposal.proposal_type();
     ensure(proposal_type != ProposalType::EXTERNAL_INIT, Rule::ExternalInitByMember)?;
     let known = known(entry, table)?;
-    ensure(known.may_send(entry.sender), Rule::SenderMayNotPropose)?;
+    known.check_sender(entry.sender)?;
     let own = entry.sender == Sender::Member(committer);
     ensure(proposal_type != ProposalType::UPDATE || !own, Rule::CommitterUpdate)?;
     let admitted = match entry.reference {
@@ -306,7 +306,7 @@ fn check_in_external_commit(entry: &ProposalEntry, table: &ProposalTable) -> Res
     match entry.reference {
         Some(_) => {
             ensure(admits.admits_reference(), Rule::ExternalProposalByReference)?;
-            ensure(known(entry, table)?.may_send(entry.sender), Rule::SenderMayNotPropose)
+            known(entry, table)?.check_sender(entry.sender)
         }
         None => {
             ensure(admits.admits_value(), Rule::ExternalProposalType)?;
@@ -336,12 +336,15 @@ pub(crate) fn check_proposal(proposal: &Proposal, rules: &ListRules<'_>) -> Resu
 
 fn check_psk(id: &PreSharedKeyId, rules: &ListRules<'_>) -> Result<(), Rule> {
     ensure(id.psk_nonce.len() == rules.suite.kdf().output_len(), Rule::PskNonceLength)?;
-    let fits = match id.psk {
-        Psk::External { .. } | Psk::Resumption { usage: ResumptionPskUsage::Application, .. } => true,
-        Psk::Resumption { usage: ResumptionPskUsage::ReInit, .. } => rules.psks == PskContext::ReInit,
-        Psk::Resumption { usage: ResumptionPskUsage::Branch, .. } => rules.psks == PskContext::Branch,
-    };
-    ensure(fits, Rule::PskUsage)
+    match id.psk {
+        Psk::External { .. } | Psk::Resumption { usage: ResumptionPskUsage::Application, .. } => Ok(()),
+        Psk::Resumption { usage: ResumptionPskUsage::ReInit, .. } => {
+            ensure(rules.psks == PskContext::ReInit, Rule::ReInitPsk)
+        }
+        Psk::Resumption { usage: ResumptionPskUsage::Branch, .. } => {
+            ensure(rules.psks == PskContext::Branch, Rule::BranchPsk)
+        }
+    }
 }
 
 /// The leaves that updates and removes name: never the committer's, each once, each updated by a member.

@@ -2,6 +2,8 @@ use alloc::vec::Vec;
 
 use keyroom_wire::{ProposalType, Sender};
 
+use crate::error::Rule;
+
 /// Who may send a proposal of a type on its own (RFC 9420 §12.1.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SenderType {
@@ -74,6 +76,20 @@ impl ProposalTypeEntry {
             Sender::NewMemberCommit => return false,
         };
         self.senders.contains(&sender)
+    }
+
+    /// The same as a rule that the sender breaks.
+    pub(crate) fn check_sender(&self, sender: Sender) -> Result<(), Rule> {
+        if self.may_send(sender) {
+            return Ok(());
+        }
+        let update = self.proposal_type == ProposalType::UPDATE;
+        Err(match sender {
+            Sender::Member(_) | Sender::NewMemberCommit => Rule::SenderMayNotPropose,
+            Sender::External(_) | Sender::NewMemberProposal if update => Rule::UpdateByNonMember,
+            Sender::External(_) => Rule::ExternalSenderProposal,
+            Sender::NewMemberProposal => Rule::NewMemberProposalType,
+        })
     }
 }
 

@@ -169,12 +169,13 @@ fn rows_090_092_123_164_types_are_sent_by_whom_the_table_allows() {
     for allowed in [add(key_package(1)), remove(1), psk(1), reinit(1), extensions()] {
         assert!(outsider(allowed).is_ok());
     }
-    breaks(outsider(update(leaf(1))), Rule::SenderMayNotPropose);
-    breaks(outsider(custom(CUSTOM)), Rule::SenderMayNotPropose);
+    breaks(outsider(update(leaf(1))), Rule::UpdateByNonMember);
+    breaks(outsider(custom(CUSTOM)), Rule::ExternalSenderProposal);
     let newcomer = |p: Proposal| member(vec![sent(p, Sender::NewMemberProposal)]);
     assert!(newcomer(add(key_package(1))).is_ok());
-    for refused in [update(leaf(1)), remove(1), psk(1), reinit(1), extensions()] {
-        breaks(newcomer(refused), Rule::SenderMayNotPropose);
+    breaks(newcomer(update(leaf(1))), Rule::UpdateByNonMember);
+    for refused in [remove(1), psk(1), reinit(1), extensions()] {
+        breaks(newcomer(refused), Rule::NewMemberProposalType);
     }
     breaks(member(vec![sent(remove(1), Sender::NewMemberCommit)]), Rule::SenderMayNotPropose);
     for entry in KNOWN_TYPES.map(|t| table().entry(t).copied().unwrap()) {
@@ -216,18 +217,18 @@ fn row_124_only_members_can_be_removed() {
 fn rows_125_126_resumption_psks_must_fit_the_kind_of_commit() {
     use ResumptionPskUsage::{Application, Branch, ReInit};
     let table = table();
-    for (psks, usage, fits) in [
-        (PskContext::Group, Application, true),
-        (PskContext::Group, ReInit, false),
-        (PskContext::Group, Branch, false),
-        (PskContext::ReInit, ReInit, true),
-        (PskContext::ReInit, Branch, false),
-        (PskContext::Branch, Branch, true),
-        (PskContext::Branch, ReInit, false),
+    for (psks, usage, broken) in [
+        (PskContext::Group, Application, None),
+        (PskContext::Group, ReInit, Some(Rule::ReInitPsk)),
+        (PskContext::Group, Branch, Some(Rule::BranchPsk)),
+        (PskContext::ReInit, ReInit, None),
+        (PskContext::ReInit, Branch, Some(Rule::BranchPsk)),
+        (PskContext::Branch, Branch, None),
+        (PskContext::Branch, ReInit, Some(Rule::ReInitPsk)),
     ] {
         let rules = ListRules { psks, ..rules(&table) };
         let verdict = ProposalList::of_member(vec![by_value(resumption(usage))], COMMITTER, &rules);
-        if fits { assert!(verdict.is_ok()) } else { breaks(verdict, Rule::PskUsage) }
+        assert_eq!(verdict.err(), broken.map(ListError::Rule));
     }
 }
 
@@ -406,7 +407,7 @@ fn row_162_an_external_commit_needs_a_path() {
 #[test]
 fn rows_125_127_145_psks_of_an_external_commit_follow_the_same_rules() {
     let with = |entries: Vec<ProposalEntry>| external([vec![joins(external_init(32))], entries].concat());
-    breaks(with(vec![joins(resumption(ResumptionPskUsage::ReInit))]), Rule::PskUsage);
+    breaks(with(vec![joins(resumption(ResumptionPskUsage::ReInit))]), Rule::ReInitPsk);
     breaks(with(vec![joins(psk(1)), joins(psk(1))]), Rule::DuplicatePsk);
     assert!(with(vec![joins(resumption(ResumptionPskUsage::Application))]).is_ok());
 }

@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 
 use keyroom_crypto::{CryptoRng, Hash, Provider, Suite, Zeroizing};
 use keyroom_wire::{
-    AuthenticatedContent, Content, Decode, Encode, GroupContext, GroupInfo, LeafIndex, Limits, MlsMessage, Opaque,
-    ProposalRef, PublicMessage, ReInit, Reader, Sender,
+    AuthenticatedContent, Commit, Content, Decode, Encode, GroupContext, GroupInfo, LeafIndex, Limits, MlsMessage,
+    Opaque, ProposalRef, PublicMessage, ReInit, Reader, Sender,
 };
 
 use super::stage::{Change, Committer};
@@ -24,6 +24,7 @@ use crate::group::propose::{ProposalCache, check_alone};
 use crate::group::stored::{PublicHead, check_version};
 use crate::identity::{Member, Questions, Verdict};
 use crate::proposals::PskContext;
+use crate::public_message;
 use crate::record::{ChangeSet, Missing, RecordKey, RecordKind, RecordValue};
 use crate::transcript;
 
@@ -228,12 +229,7 @@ impl PublicGroup {
         if self.reinit.is_some() {
             return Err(Rule::GroupReinitialised.into());
         }
-        if matches!(message.content.content, Content::Application(_)) {
-            return Err(Rule::ApplicationInPublicMessage.into());
-        }
-        if message.membership_tag.as_ref().is_some_and(|tag| tag.len() != self.suite().kdf().output_len()) {
-            return Err(Rule::MembershipTag.into());
-        }
+        public_message::check_form(self.suite(), &message)?;
         let verified = self.state.verify(message.into_authenticated_content())?;
         match &verified.framed().content {
             Content::Proposal(proposal) => {
@@ -241,19 +237,21 @@ impl PublicGroup {
                 let reference = verified.proposal_ref(self.suite());
                 let mut unused = ChangeSet::new(self.state.context.group_id.clone(), 0);
                 let cache = Arc::make_mut(&mut self.proposals);
-                cache.insert(reference.clone(), verified.framed(), None, &self.config, &mut unused)?;
+                cache.insert(reference.clone(), verified.framed(), proposal, None, &self.config, &mut unused)?;
                 Ok(Observed::Proposal(reference))
             }
-            Content::Commit(_) => Ok(Observed::Commit(Box::new(self.stage(&verified, inputs)?))),
+            Content::Commit(commit) => Ok(Observed::Commit(Box::new(self.stage(&verified, commit, inputs)?))),
             Content::Application(_) => Err(Rule::ApplicationInPublicMessage.into()),
         }
     }
 
-    fn stage(&self, verified: &VerifiedContent, inputs: &Inputs<'_>) -> Result<StagedPublicCommit, Error> {
+    fn stage(
+        &self,
+        verified: &VerifiedContent,
+        commit: &Commit,
+        inputs: &Inputs<'_>,
+    ) -> Result<StagedPublicCommit, Error> {
         let content: &AuthenticatedContent = verified.authenticated();
-        let Content::Commit(commit) = &content.content.content else {
-            return Err(Rule::SenderMayNotSend.into());
-        };
         let committer = Committer::of(content.content.sender)?;
         let tag = content.auth.confirmation_tag.clone().ok_or(Rule::ConfirmationTag)?;
         if tag.len() != self.suite().kdf().output_len() {

@@ -41,7 +41,8 @@ impl Committer {
         match sender {
             Sender::Member(leaf_index) => Ok(Self::Member(leaf_index)),
             Sender::NewMemberCommit => Ok(Self::New),
-            Sender::External(_) | Sender::NewMemberProposal => Err(Rule::SenderMayNotSend.into()),
+            Sender::External(_) => Err(Rule::ExternalSenderContent.into()),
+            Sender::NewMemberProposal => Err(Rule::NewMemberProposalContent.into()),
         }
     }
 

@@ -34,8 +34,9 @@ impl SecretTreeError {
     pub fn rule(&self) -> Option<Rule> {
         match self {
             Self::LeafOutside => Some(Rule::SenderNotMember),
-            Self::Consumed | Self::TooOld => Some(Rule::GenerationConsumed),
+            Self::Consumed => Some(Rule::GenerationConsumed),
             Self::Missing(_)
+            | Self::TooOld
             | Self::TooFarAhead
             | Self::Exhausted
             | Self::Stale

@@ -88,14 +88,14 @@ fn a_list_of_proposals_that_breaks_a_rule_is_refused() {
         ("145 one PSK twice", vec![psk(external(b"a"), 32), psk(external(b"a"), 32)], rule(Rule::DuplicatePsk)),
         ("127 a short nonce", vec![psk(external(b"a"), 31)], rule(Rule::PskNonceLength)),
         ("127 a long nonce", vec![psk(external(b"a"), 33)], rule(Rule::PskNonceLength)),
-        ("125 reinit PSK", vec![psk(resumption(ResumptionPskUsage::ReInit), 32)], rule(Rule::PskUsage)),
-        ("126 branch PSK", vec![psk(resumption(ResumptionPskUsage::Branch), 32)], rule(Rule::PskUsage)),
+        ("125 reinit PSK", vec![psk(resumption(ResumptionPskUsage::ReInit), 32)], rule(Rule::ReInitPsk)),
+        ("126 branch PSK", vec![psk(resumption(ResumptionPskUsage::Branch), 32)], rule(Rule::BranchPsk)),
         (
             "146",
             vec![group_context(Extensions::new()), group_context(Extensions::new())],
             rule(Rule::DuplicateGroupContextExtensions),
         ),
-        ("131", vec![group_context(required)], rule(Rule::GroupExtensionNotSupported)),
+        ("131", vec![group_context(required)], rule(Rule::RequiredCapabilityNotSupported)),
         ("132", vec![group_context(extensions(&[(0xff02, b"x")]))], rule(Rule::GroupExtensionNotSupported)),
         (
             "133",
@@ -453,7 +453,7 @@ fn an_update_is_a_new_leaf_with_a_new_key() {
     for (name, leaf, sender, expected) in [
         ("122 signature", wrong, bob.sender(), Rule::LeafSignature),
         ("122 source", own.clone(), bob.sender(), Rule::LeafSource),
-        ("123 from outside", forged, Sender::External(0), Rule::SenderMayNotPropose),
+        ("123 from outside", forged, Sender::External(0), Rule::UpdateByNonMember),
     ] {
         let bob = bench.bob();
         let proposal = Content::Proposal(Proposal::Update { leaf_node: Box::new(leaf) });
