@@ -10,7 +10,7 @@ use crate::ecdsa::Ecdsa;
 use crate::eddsa::Ed25519;
 use crate::group::Group;
 use crate::hash::Sha;
-use crate::threads::Threads;
+use crate::threads::{Ed25519Threads, Threads};
 
 /// All suites, in the order of preference: fastest first.
 pub(crate) static ALL: [&dyn Suite; 5] = [
@@ -47,7 +47,7 @@ static X25519_AES128GCM_SHA256_ED25519: SuiteParts = SuiteParts {
     aead: &AES_128_GCM,
     kem: &DHKEM_X25519,
     signature: &Ed25519,
-    batch: &Threads,
+    batch: &Ed25519Threads,
 };
 
 /// Suite 2.
@@ -71,7 +71,7 @@ static X25519_CHACHA20POLY1305_SHA256_ED25519: SuiteParts = SuiteParts {
     aead: &CHACHA20_POLY1305,
     kem: &DHKEM_X25519,
     signature: &Ed25519,
-    batch: &Threads,
+    batch: &Ed25519Threads,
 };
 
 /// Suite 5.

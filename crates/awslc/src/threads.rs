@@ -1,19 +1,22 @@
 //! Batches over several threads. They live as long as the call and work on chunks that they claim
 //! one after the other, so that a busy core only delays its own chunk.
 
+use std::convert::Infallible;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use keyroom_crypto::parts::{Batch, Sequential, SuiteParts};
-use keyroom_crypto::{CryptoError, SealJob, VerifyJob, hpke};
+use keyroom_crypto::{CryptoError, SealJob, Suite, VerifyJob, hpke};
 use keyroom_wire::HpkeCiphertext;
 
 /// Below this number of seals (some 40 µs each) threads cost more than they save.
 const SEALS: usize = 16;
 /// The same for signature checks, which are as long but end at the first failure.
 const CHECKS: usize = 64;
+/// From this number on, adding up Ed25519 signatures is faster than checking each on all threads.
+const BATCH: usize = 512;
 
 /// One thread per available core, the calling one included.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +27,10 @@ impl Batch for Threads {
         if jobs.len() < CHECKS {
             return Sequential.verify(suite, jobs);
         }
-        in_chunks(jobs, |jobs, start| Sequential.verify(suite, jobs).map_err(|failed| start + failed)).map(drop)
+        in_chunks(jobs, chunk_of(jobs, 1, 32), |jobs, start| {
+            Sequential.verify(suite, jobs).map_err(|failed| start + failed)
+        })
+        .map(drop)
     }
 
     fn seal(
@@ -36,21 +42,51 @@ impl Batch for Threads {
         if jobs.len() < SEALS {
             return Sequential.seal(suite, info, jobs);
         }
-        in_chunks(jobs, |jobs, _| Sequential.seal(suite, info, jobs))
+        in_chunks(jobs, chunk_of(jobs, 1, 32), |jobs, _| Sequential.seal(suite, info, jobs))
             .map(|sealed| sealed.into_iter().flatten().collect())
     }
 }
 
-/// Cuts the jobs into chunks and gives each with its position to `work`, on several threads. The
+/// [`Threads`] that also add up Ed25519 signatures in batches.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ed25519Threads;
+
+impl Batch for Ed25519Threads {
+    fn verify(&self, suite: &SuiteParts, jobs: &[VerifyJob<'_>]) -> Result<(), usize> {
+        if jobs.len() < BATCH {
+            return Threads.verify(suite, jobs);
+        }
+        let size = chunk_of(jobs, 128, keyroom_ed25519_batch::CHUNK);
+        let checked = in_chunks(jobs, size, |jobs, _| Ok::<_, Infallible>(keyroom_ed25519_batch::check(jobs)));
+        let Ok(chunks) = checked;
+        let single = |job: &VerifyJob<'_>| suite.verify(job.public_key, job.message, job.signature).is_ok();
+        keyroom_ed25519_batch::conclude(jobs, size, &chunks, single)
+    }
+
+    fn seal(
+        &self,
+        suite: &SuiteParts,
+        info: &hpke::Info,
+        jobs: &[SealJob<'_>],
+    ) -> Result<Vec<HpkeCiphertext>, CryptoError> {
+        Threads.seal(suite, info, jobs)
+    }
+}
+
+/// An eighth of the jobs, within these bounds: small enough to keep all cores busy to the end.
+fn chunk_of<J>(jobs: &[J], least: usize, most: usize) -> usize {
+    (jobs.len() / 8).clamp(least, most)
+}
+
+/// Cuts the jobs into chunks of this size and gives each with its position to `work`, on several threads. The
 /// results are in the order of the chunks, and so is the error: chunks are claimed in order and a
 /// claimed chunk is always finished, so nothing before the first failure is left out.
-fn in_chunks<J, R, E>(jobs: &[J], work: impl Fn(&[J], usize) -> Result<R, E> + Sync) -> Result<Vec<R>, E>
+fn in_chunks<J, R, E>(jobs: &[J], size: usize, work: impl Fn(&[J], usize) -> Result<R, E> + Sync) -> Result<Vec<R>, E>
 where
     J: Sync,
     R: Send,
     E: Send,
 {
-    let size = (jobs.len() / 8).clamp(1, 32);
     let chunks: Vec<&[J]> = jobs.chunks(size).collect();
     let next = AtomicUsize::new(0);
     let finished = Mutex::new(Vec::with_capacity(chunks.len()));
@@ -94,7 +130,7 @@ mod tests {
     fn results_are_in_order_and_positions_are_right() {
         for total in [1, 7, 8, 9, 64, 300, 1000] {
             let jobs: Vec<usize> = (0..total).collect();
-            let chunks = in_chunks(&jobs, |jobs, start| {
+            let chunks = in_chunks(&jobs, chunk_of(&jobs, 1, 32), |jobs, start| {
                 assert_eq!(jobs.first(), Some(&start));
                 Ok::<_, ()>(jobs.to_vec())
             });
@@ -106,10 +142,11 @@ mod tests {
     fn the_first_of_several_errors_is_reported() {
         let jobs: Vec<usize> = (0..1000).collect();
         for first in [0, 1, 500, 999] {
-            let failed = in_chunks(&jobs, |jobs, _| match jobs.iter().find(|job| **job >= first) {
-                Some(job) => Err(*job),
-                None => Ok(()),
-            });
+            let failed =
+                in_chunks(&jobs, chunk_of(&jobs, 1, 32), |jobs, _| match jobs.iter().find(|job| **job >= first) {
+                    Some(job) => Err(*job),
+                    None => Ok(()),
+                });
             assert_eq!(failed, Err(first));
         }
     }

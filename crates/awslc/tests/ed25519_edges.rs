@@ -143,3 +143,28 @@ fn the_filter_and_the_curve_agree_on_what_a_canonical_encoding_is() {
         }
     }
 }
+
+#[test]
+fn batches_of_every_size_name_the_first_bad_signature() {
+    let public = bytes(secret() * B);
+    let signed: Vec<_> = (0..1_300u16)
+        .map(|number| {
+            let (nonce, message) = (Scalar::from(number) + nonce(), number.to_be_bytes());
+            (message, sign(&bytes(nonce * B), nonce, &public, &message))
+        })
+        .collect();
+    for provider in [&AWSLC as &dyn Provider, &RUSTCRYPTO] {
+        let suite = provider.suite(CipherSuite::MLS_128_DHKEMX25519_AES128GCM_SHA256_ED25519).unwrap();
+        let job = |(message, signature)| keyroom_crypto::VerifyJob { public_key: &public, message, signature };
+        let mut jobs: Vec<_> = signed.iter().map(|(message, signature)| job((message.as_slice(), signature))).collect();
+        for count in [255, 256, 511, 512, 1_025, 1_300] {
+            assert_eq!(suite.verify_many(&jobs[..count]), Ok(()), "{count}");
+        }
+        for bad in [&[1_299][..], &[512, 1_299], &[160, 161, 900], &[0, 1_299]] {
+            let good = jobs.clone();
+            bad.iter().for_each(|place| jobs[*place].message = b"another");
+            assert_eq!(suite.verify_many(&jobs), Err(bad[0]));
+            jobs = good;
+        }
+    }
+}

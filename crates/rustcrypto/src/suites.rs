@@ -12,7 +12,7 @@ use sha2::{Sha256, Sha384};
 
 use crate::aead::AeadOf;
 use crate::ecdsa::{EcdsaP256, EcdsaP384};
-use crate::eddsa::Ed25519;
+use crate::eddsa::{Ed25519, Ed25519Batch};
 use crate::group::{Nist, X25519};
 use crate::hash::Sha;
 
@@ -44,7 +44,7 @@ static X25519_AES128GCM_SHA256_ED25519: SuiteParts = SuiteParts {
     aead: &AES_128_GCM,
     kem: &DHKEM_X25519,
     signature: &Ed25519,
-    batch: &Sequential,
+    batch: &Ed25519Batch,
 };
 
 /// Suite 2.
@@ -68,7 +68,7 @@ static X25519_CHACHA20POLY1305_SHA256_ED25519: SuiteParts = SuiteParts {
     aead: &CHACHA20_POLY1305,
     kem: &DHKEM_X25519,
     signature: &Ed25519,
-    batch: &Sequential,
+    batch: &Ed25519Batch,
 };
 
 /// Suite 7.
