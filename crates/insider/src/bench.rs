@@ -53,10 +53,15 @@ impl Bench {
         Self::new(1, config())
     }
 
-    /// A commit that all follow, the observer too.
-    pub fn commit(&mut self, from: usize, build: impl FnOnce(CommitBuilder<'_>) -> CommitBuilder<'_>) {
-        let (message, _) = commit(&mut self.members, from, &mut *self.rng, build);
+    /// A commit that all follow, the observer too. Returns its Welcome.
+    pub fn commit(
+        &mut self,
+        from: usize,
+        build: impl FnOnce(CommitBuilder<'_>) -> CommitBuilder<'_>,
+    ) -> Option<Vec<u8>> {
+        let (message, welcome) = commit(&mut self.members, from, &mut *self.rng, build);
         self.observe(&message);
+        welcome
     }
 
     pub fn bob(&self) -> Insider<'_> {

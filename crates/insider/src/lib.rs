@@ -38,4 +38,6 @@ pub use disk::{Disk, Stored};
 pub use insider::{Alter, Insider, Made, SecretParts};
 pub use populated::{FIRST, Populated};
 pub use private::Private;
-pub use world::{Client, Member, NOW, agree, below, commit, config, count, now, room, seed, suite};
+pub use world::{
+    Client, EXTENSION, Member, NOW, PROPOSAL, agree, below, commit, config, count, now, room, seed, suite,
+};

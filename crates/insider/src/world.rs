@@ -6,12 +6,19 @@ use keyroom_crypto::{CryptoRng, Provider, Signer, Suite};
 use keyroom_mls::config::{Config, Inputs};
 use keyroom_mls::group::{Founder, Group, JoinOptions, PendingCommit, Processed, Received};
 use keyroom_mls::key_package::{KeyPackageBuilder, KeyPackageBundle};
-use keyroom_mls::leaf_node::lifetime_from;
+use keyroom_mls::leaf_node::{capabilities_for, lifetime_from};
 use keyroom_rustcrypto::RUSTCRYPTO;
-use keyroom_wire::{CipherSuite, Credential, Extensions, GroupId, KeyPackage};
+use keyroom_wire::{
+    CipherSuite, Credential, CredentialType, ExtensionType, Extensions, GroupId, KeyPackage, ProposalType,
+};
 
 /// The time in every test, in seconds since 1970.
 pub const NOW: u64 = 1_800_000_000;
+
+/// An extension type beyond RFC 9420 that every client of this world supports.
+pub const EXTENSION: ExtensionType = ExtensionType(0xf0e0);
+/// A proposal type beyond RFC 9420 that every client of this world supports.
+pub const PROPOSAL: ProposalType = ProposalType(0xf0e1);
 
 pub fn suite(code: u16) -> &'static dyn Suite {
     RUSTCRYPTO.suite(CipherSuite(code)).expect("a suite of the provider")
@@ -39,8 +46,17 @@ impl Client {
     }
 
     pub fn bundle(&self, rng: &mut dyn CryptoRng) -> KeyPackageBundle {
-        let credential = Credential::basic(self.name.as_bytes());
+        self.bundle_for(Credential::basic(self.name.as_bytes()), rng)
+    }
+
+    /// A key package with another credential.
+    pub fn bundle_for(&self, credential: Credential, rng: &mut dyn CryptoRng) -> KeyPackageBundle {
+        let usual = [CredentialType::BASIC, CredentialType::X509];
+        let mut capabilities = capabilities_for([self.suite.cipher_suite()], usual);
+        capabilities.extensions.push(EXTENSION);
+        capabilities.proposals.push(PROPOSAL);
         KeyPackageBuilder::new(self.suite, credential, lifetime_from(NOW, 1000))
+            .capabilities(capabilities)
             .build(self.signer.as_ref(), rng)
             .unwrap()
     }

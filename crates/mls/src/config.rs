@@ -44,6 +44,9 @@ pub struct Config {
     /// the commit has been accepted, and a member whose clock differs, or who reads it late, would
     /// be cut off from the group for good. Default: its length.
     pub received_lifetimes: LifetimeCheck,
+    /// How much of a lifetime is judged in the tree of a group that this client joins or observes. The
+    /// RFC only recommends its range: members stay whose key package has run out. Default: its length.
+    pub joined_lifetimes: LifetimeCheck,
     /// Proposal types beyond those of RFC 9420 that the application defines.
     pub proposals: ProposalTable,
     /// Extension types that the application registers.
@@ -68,6 +71,7 @@ impl Default for Config {
             handshakes: HandshakePolicy::default(),
             lifetime: LifetimePolicy::default(),
             received_lifetimes: LifetimeCheck::Length,
+            joined_lifetimes: LifetimeCheck::Length,
             proposals: ProposalTable::default(),
             extensions: ExtensionTable::default(),
         }

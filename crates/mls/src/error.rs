@@ -116,8 +116,14 @@ rules! {
     LifetimeTooLong = "lifetime-too-long", "7.2";
     /// A lifetime that ends before it begins.
     LifetimeReversed = "lifetime-reversed", "7.2";
-    /// A key that another member or node already has, or one key in two roles.
-    KeyNotUnique = "key-not-unique", "7.3";
+    /// A signature key that another member has too.
+    SignatureKeyNotUnique = "signature-key-not-unique", "7.3";
+    /// An encryption key of a leaf that another leaf has too.
+    EncryptionKeyNotUnique = "encryption-key-not-unique", "7.3";
+    /// The key of a parent node that another node has too, a leaf or a parent.
+    ParentKeyNotUnique = "parent-key-not-unique", "12.4.2";
+    /// One key that signs in one place and decrypts in another.
+    KeyInTwoRoles = "key-in-two-roles", "16.7";
     /// An Update or a path that keeps the old encryption key.
     EncryptionKeyUnchanged = "encryption-key-unchanged", "7.3";
     /// A public key that the suite refuses.
@@ -142,6 +148,8 @@ rules! {
     InitKeyIsEncryptionKey = "init-key-is-encryption-key", "10.1";
 
     // Proposals, §12.1, §12.2
+    /// A reference to a proposal that is not as long as the suite's hash, so that no proposal can have it.
+    ProposalRefLength = "proposal-ref-length", "5.2";
     /// A Remove or Update of a leaf that is blank or outside the tree.
     RemovedNotMember = "removed-not-member", "12.1.3";
     /// A PSK whose nonce is not as long as the KDF's output.

@@ -161,7 +161,7 @@ impl<'a> LeafExpectation<'a> {
 
     fn check_parts(&self, leaf: &Parts<'_>) -> Result<(), Rule> {
         self.suite.kem().validate_public_key(leaf.encryption_key).map_err(|_| Rule::InvalidPublicKey)?;
-        ensure(leaf.encryption_key != leaf.signature_key, Rule::KeyNotUnique)?;
+        ensure(leaf.encryption_key != leaf.signature_key, Rule::KeyInTwoRoles)?;
         self.check_capabilities(leaf)?;
         self.extensions.check(leaf.extensions, ExtensionPlace::LeafNode)?;
         let listed = |extension_type| leaf.capabilities.extensions.contains(&extension_type);

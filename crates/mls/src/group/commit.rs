@@ -369,7 +369,7 @@ impl<'a> CommitBuilder<'a> {
         };
         let group_info = self.next_group_info(next, signer, rng)?;
         let mut changes = self.group.changes();
-        let message = self.group.protect(&content, &mut changes, rng)?.to_bytes();
+        let message = self.group.protect(&content, &mut changes, rng)?;
         let pending = Pending {
             content: hidden_content(&content),
             message: message.clone(),

@@ -30,7 +30,7 @@ impl Group {
     ///
     /// # Errors
     /// [`Usage::ProposalsPending`] while proposals wait for a commit (§12.4); [`Usage::WrongSigner`];
-    /// [`Error::Missing`].
+    /// [`Refusal::MessageTooLong`]; [`Error::Missing`].
     pub fn encrypt(
         &mut self,
         data: &[u8],
@@ -50,21 +50,23 @@ impl Group {
         let content = framing::sign(signer, WireFormat::PRIVATE_MESSAGE, content, &self.public.context_bytes, rng)?;
         let mut changes = self.changes();
         let (message, generation) = self.seal(&content, RatchetType::Application, &mut changes, rng)?;
-        Ok(OutgoingMessage { message: message.to_bytes(), generation, changes: self.changed(changes) })
+        Ok(OutgoingMessage { message, generation, changes: self.changed(changes) })
     }
 
-    /// Wraps a signed handshake message as its wire format says. A private one spends a key.
+    /// Wraps a signed handshake message as its wire format says and encodes it. A private one spends
+    /// a key.
     pub(super) fn protect(
         &mut self,
         content: &AuthenticatedContent,
         changes: &mut ChangeSet,
         rng: &mut dyn CryptoRng,
-    ) -> Result<MlsMessage, Error> {
+    ) -> Result<Vec<u8>, Error> {
         if content.wire_format == WireFormat::PRIVATE_MESSAGE {
             return Ok(self.seal(content, RatchetType::Handshake, changes, rng)?.0);
         }
         let (key, context) = (self.secrets.membership_key(), &self.public.context_bytes);
-        Ok(MlsMessage::PublicMessage(public_message::protect(self.suite(), key, content.clone(), context)?))
+        let message = public_message::protect(self.suite(), key, content.clone(), context)?;
+        self.encoded(&MlsMessage::PublicMessage(message))
     }
 
     fn seal(
@@ -73,14 +75,22 @@ impl Group {
         ratchet: RatchetType,
         changes: &mut ChangeSet,
         rng: &mut dyn CryptoRng,
-    ) -> Result<(MlsMessage, u32), Error> {
+    ) -> Result<(Vec<u8>, u32), Error> {
         let (key, puncture) = self.secret_tree.next_key(self.own_leaf, ratchet)?;
         let generation = key.generation;
         let guard = private_message::random_reuse_guard(rng);
         let sender_data_secret = self.secrets.sender_data_secret();
         let padding = self.config.padding;
         let message = private_message::seal(self.suite(), sender_data_secret, key, guard, content, padding)?;
+        let message = self.encoded(&MlsMessage::PrivateMessage(message))?;
         self.secret_tree.apply(puncture, changes)?;
-        Ok((MlsMessage::PrivateMessage(message), generation))
+        Ok((message, generation))
+    }
+
+    /// The bytes of an own message, unless it is so long that nobody with our limits would read it.
+    /// Each key seals one message, so this also bounds what is encrypted under a key (§6.3.1, §15.2).
+    fn encoded(&self, message: &MlsMessage) -> Result<Vec<u8>, Error> {
+        let bytes = message.to_bytes();
+        if bytes.len() > self.config.limits.message { Err(Refusal::MessageTooLong.into()) } else { Ok(bytes) }
     }
 }

@@ -188,6 +188,7 @@ impl ProposalCache {
                 ProposalOrRef::Reference(reference) => match self.cached.get(reference) {
                     Some(cached) => Ok(cached.listed(reference)),
                     None if committer == Committer::New => Err(Rule::ExternalProposalByReference.into()),
+                    None if reference.len() != public.suite.kdf().output_len() => Err(Rule::ProposalRefLength.into()),
                     None => Err(NotYet::UnknownProposal(reference.clone()).into()),
                 },
             })
@@ -402,7 +403,7 @@ impl Group {
         let framed = verified.framed();
         self.proposals.insert(reference.clone(), framed, &proposal, leaf_private, &config, &mut changes)?;
         changes.put(RecordKey::HEAD, self.head()?);
-        Ok(OutgoingProposal { message: message.to_bytes(), reference, changes: self.changed(changes) })
+        Ok(OutgoingProposal { message, reference, changes: self.changed(changes) })
     }
 
     /// Keeps a received proposal after checking what can be checked before a commit names it.

@@ -109,44 +109,76 @@ fn row_048_a_leaf_of_a_key_package_is_valid_at_any_place_of_any_tree() {
     assert!(expectation().validate(place, leaf).is_ok());
 }
 
-#[test]
-fn rows_049_to_051_the_source_must_fit_the_place() {
-    let group_id = GroupId::from(&b"a"[..]);
-    let leaf_index = LeafIndex(0);
-    let places = [
-        LeafPlace::KeyPackage,
-        LeafPlace::Update { group_id: &group_id, leaf_index },
-        LeafPlace::Commit { group_id: &group_id, leaf_index },
-    ];
-    let sources = [
+fn sources() -> [LeafNodeSource; 3] {
+    [
         LeafNodeSource::KeyPackage(lifetime_from(NOW, 1_000)),
         LeafNodeSource::Update,
         LeafNodeSource::Commit { parent_hash: vec![1].into() },
-    ];
-    for (i, place) in places.into_iter().enumerate() {
-        for (j, source) in sources.iter().enumerate() {
-            let leaf = signed(LeafNodeParts { leaf_node_source: source.clone(), ..parts(1) }, place, 1);
-            let expected = if i == j { Ok(()) } else { Err(Rule::LeafSource) };
-            assert_eq!(expectation().validate(place, leaf).map(drop), expected);
+    ]
+}
+
+/// Which of the three sources is valid at this place; the others are refused for their source.
+fn admitted(place: LeafPlace<'_>) -> Vec<LeafNodeSource> {
+    let is_admitted = |source: &LeafNodeSource| {
+        let leaf = signed(LeafNodeParts { leaf_node_source: source.clone(), ..parts(1) }, place, 1);
+        match expectation().validate(place, leaf).map(drop) {
+            Ok(()) => true,
+            Err(rule) => {
+                assert_eq!(rule, Rule::LeafSource);
+                false
+            }
         }
-    }
+    };
+    sources().into_iter().filter(is_admitted).collect()
 }
 
 #[test]
-fn rows_052_to_054_required_capabilities_must_be_listed_unless_they_are_default() {
-    let required = |extensions: &[u16], proposals: &[u16], credentials: &[u16]| {
-        let required = RequiredCapabilities {
-            extension_types: extensions.iter().map(|v| ExtensionType(*v)).collect(),
-            proposal_types: proposals.iter().map(|v| ProposalType(*v)).collect(),
-            credential_types: credentials.iter().map(|v| CredentialType(*v)).collect(),
-        };
-        let group = group(&[(ExtensionType::REQUIRED_CAPABILITIES, required.to_bytes())]);
-        verdict(&LeafExpectation { group: Some(&group), ..expectation() }, |_| {})
+fn row_049_a_key_package_takes_a_leaf_made_for_one_only() {
+    let [key_package, _, _] = sources();
+    assert_eq!(admitted(LeafPlace::KeyPackage), [key_package]);
+}
+
+#[test]
+fn row_050_an_update_takes_a_leaf_made_for_one_only() {
+    let group_id = GroupId::from(&b"a"[..]);
+    let [_, update, _] = sources();
+    assert_eq!(admitted(LeafPlace::Update { group_id: &group_id, leaf_index: LeafIndex(0) }), [update]);
+}
+
+#[test]
+fn row_051_a_path_takes_a_leaf_made_for_one_only() {
+    let group_id = GroupId::from(&b"a"[..]);
+    let [_, _, commit] = sources();
+    assert_eq!(admitted(LeafPlace::Commit { group_id: &group_id, leaf_index: LeafIndex(0) }), [commit]);
+}
+
+/// What happens to a leaf that supports extension 100 and proposal 200 in a group that requires these.
+fn required(extensions: &[u16], proposals: &[u16], credentials: &[u16]) -> Result<(), Rule> {
+    let required = RequiredCapabilities {
+        extension_types: extensions.iter().map(|v| ExtensionType(*v)).collect(),
+        proposal_types: proposals.iter().map(|v| ProposalType(*v)).collect(),
+        credential_types: credentials.iter().map(|v| CredentialType(*v)).collect(),
     };
-    assert_eq!(required(&[100, 1, 5], &[200, 1, 7], &[1]), Ok(()));
-    assert_eq!(required(&[101], &[], &[]), Err(Rule::LeafLacksRequiredExtension));
-    assert_eq!(required(&[], &[201], &[]), Err(Rule::LeafLacksRequiredProposal));
-    assert_eq!(required(&[], &[], &[2]), Err(Rule::LeafLacksRequiredCredential));
+    let group = group(&[(ExtensionType::REQUIRED_CAPABILITIES, required.to_bytes())]);
+    verdict(&LeafExpectation { group: Some(&group), ..expectation() }, |_| {})
+}
+
+#[test]
+fn row_052_required_extensions_must_be_listed_unless_the_rfc_defines_them() {
+    assert_eq!(required(&[100, 1, 5], &[], &[]), Ok(()));
+    assert_eq!(required(&[100, 101], &[], &[]), Err(Rule::LeafLacksRequiredExtension));
+}
+
+#[test]
+fn row_053_required_proposals_must_be_listed_unless_the_rfc_defines_them() {
+    assert_eq!(required(&[], &[200, 1, 7], &[]), Ok(()));
+    assert_eq!(required(&[], &[200, 201], &[]), Err(Rule::LeafLacksRequiredProposal));
+}
+
+#[test]
+fn row_054_required_credentials_must_be_listed() {
+    assert_eq!(required(&[], &[], &[1]), Ok(()));
+    assert_eq!(required(&[], &[], &[1, 2]), Err(Rule::LeafLacksRequiredCredential));
 }
 
 #[test]
@@ -191,17 +223,33 @@ fn row_061_types_of_the_rfc_must_not_be_listed() {
     }
 }
 
+fn living(not_before: u64, not_after: u64) -> impl FnOnce(&mut LeafNodeParts) {
+    move |parts| parts.leaf_node_source = LeafNodeSource::KeyPackage(Lifetime { not_before, not_after })
+}
+
 #[test]
-fn rows_062_to_065_the_lifetime_is_checked_for_leaves_of_key_packages() {
-    let lifetime = |not_before, not_after| {
-        move |p: &mut LeafNodeParts| p.leaf_node_source = LeafNodeSource::KeyPackage(Lifetime { not_before, not_after })
-    };
-    assert_eq!(verdict(&expectation(), lifetime(0, 1)), Err(Rule::LifetimeOutside));
-    assert_eq!(verdict(&expectation(), lifetime(0, u64::MAX)), Err(Rule::LifetimeTooLong));
-    assert_eq!(verdict(&expectation(), lifetime(NOW, NOW - 1)), Err(Rule::LifetimeReversed));
-    let lenient = expectation().lifetimes.checking(LifetimeCheck::Order);
-    let lenient = LeafExpectation { lifetimes: lenient, ..expectation() };
-    assert_eq!(verdict(&lenient, lifetime(0, u64::MAX)), Ok(()));
+fn row_062_now_must_lie_in_the_lifetime_of_a_key_package() {
+    assert_eq!(verdict(&expectation(), living(NOW, NOW)), Ok(()));
+    assert_eq!(verdict(&expectation(), living(0, 1)), Err(Rule::LifetimeOutside));
+    assert_eq!(verdict(&expectation(), living(2 * NOW, 2 * NOW + 1)), Err(Rule::LifetimeOutside));
+}
+
+#[test]
+fn row_063_how_much_of_a_lifetime_is_judged_can_be_chosen() {
+    let checking = |check| LeafExpectation { lifetimes: expectation().lifetimes.checking(check), ..expectation() };
+    assert_eq!(verdict(&checking(LifetimeCheck::LengthAndRange), living(0, 1)), Err(Rule::LifetimeOutside));
+    assert_eq!(verdict(&checking(LifetimeCheck::Length), living(0, 1)), Ok(()));
+    assert_eq!(verdict(&checking(LifetimeCheck::Order), living(0, u64::MAX)), Ok(()));
+}
+
+#[test]
+fn row_064_a_lifetime_may_not_be_longer_than_the_maximum() {
+    assert_eq!(verdict(&expectation(), living(0, u64::MAX)), Err(Rule::LifetimeTooLong));
+}
+
+#[test]
+fn row_065_a_lifetime_may_not_end_before_it_begins() {
+    assert_eq!(verdict(&expectation(), living(NOW, NOW - 1)), Err(Rule::LifetimeReversed));
 }
 
 #[test]
@@ -209,7 +257,7 @@ fn row_068_one_key_may_not_have_two_roles() {
     let key = signer(1).public_key().as_slice().to_vec();
     let same = |p: &mut LeafNodeParts| p.encryption_key = key.into();
     // An Ed25519 key is a plausible X25519 key too.
-    assert_eq!(verdict(&expectation(), same), Err(Rule::KeyNotUnique));
+    assert_eq!(verdict(&expectation(), same), Err(Rule::KeyInTwoRoles));
 }
 
 #[test]
@@ -233,23 +281,31 @@ fn row_071_unknown_values_in_capabilities_are_ignored() {
 }
 
 #[test]
-fn rows_024_025_keys_that_the_suite_refuses_are_refused() {
+fn row_024_an_encryption_key_that_the_suite_refuses_is_refused() {
     for bad in [vec![], vec![0; 32], vec![1; 31], vec![9; 33]] {
         assert_eq!(verdict(&expectation(), |p| p.encryption_key = bad.into()), Err(Rule::InvalidPublicKey));
     }
+}
+
+#[test]
+fn row_025_a_signature_key_that_the_suite_refuses_is_refused() {
     let mut leaf = signed(parts(1), LeafPlace::KeyPackage, 1);
     leaf.signature_key = SignaturePublicKey::from(vec![3; 31]);
     assert_eq!(expectation().validate(LeafPlace::KeyPackage, leaf), Err(Rule::InvalidPublicKey));
 }
 
 #[test]
-fn rows_232_233_duplicate_and_malformed_extensions_are_refused() {
+fn row_232_an_extension_twice_in_a_leaf_is_refused() {
     let twice = |p: &mut LeafNodeParts| {
         p.extensions.set(ExtensionType(100), []);
         let again = p.extensions.list.clone();
         p.extensions.list.extend(again);
     };
     assert_eq!(verdict(&expectation(), twice), Err(Rule::DuplicateExtension));
+}
+
+#[test]
+fn row_233_an_extension_of_a_leaf_that_does_not_parse_is_refused() {
     let malformed = |p: &mut LeafNodeParts| p.extensions.set(ExtensionType::APPLICATION_ID, [1, 7, 0]);
     assert_eq!(verdict(&expectation(), malformed), Err(Rule::MalformedExtension));
 }

@@ -374,7 +374,9 @@ fn check_adds(entries: &[ProposalEntry]) -> Result<(), Rule> {
     });
     let mut leaf_keys: Vec<_> = packages().map(|p| &p.leaf_node.encryption_key).chain(updated).collect();
     leaf_keys.sort_unstable();
-    let init_key_elsewhere = packages().any(|p| leaf_keys.binary_search(&&p.init_key).is_ok());
+    // One key for init and leaf of the same package has a rule of its own (§10.1).
+    let others = packages().filter(|p| p.init_key != p.leaf_node.encryption_key);
+    let init_key_elsewhere = others.map(|p| &p.init_key).any(|key| leaf_keys.binary_search(&key).is_ok());
     ensure(!init_key_elsewhere, Rule::InitKeyIsLeafKey)
 }
 

@@ -399,11 +399,14 @@ impl Change {
     }
 
     /// Credential types: each new leaf against those in use, and its own against all members (§7.3).
+    /// A leaf that supports and uses what it did before cannot be at fault.
     fn check_leaves_fit(&self) -> Result<(), Error> {
         let members = self.state.tree.members();
-        for leaf_index in self.replaced.keys() {
-            if let Some(leaf) = self.state.leaf(*leaf_index)? {
-                self.state.counts.check_leaf(leaf_class(leaf)?, members)?;
+        for (leaf_index, old) in &self.replaced {
+            let Some(leaf) = self.state.leaf(*leaf_index)? else { continue };
+            let class = leaf_class(leaf)?;
+            if old.as_ref().map(leaf_class).transpose()?.as_ref() != Some(&class) {
+                self.state.counts.check_leaf(class, members)?;
             }
         }
         Ok(())
@@ -446,9 +449,19 @@ pub(crate) fn key_at(tree: &Tree, slot: Slot) -> Result<Option<&[u8]>, TreeError
 /// What a conflict in the key index means to a commit.
 pub(crate) fn key_conflict(conflict: KeyConflict<TreeError>) -> Error {
     match conflict {
-        KeyConflict::Duplicate(..) => Rule::KeyNotUnique.into(),
+        KeyConflict::Duplicate(one, other) => same_key(one.place(), other.place()).into(),
         KeyConflict::Missing(missing) => missing.into(),
         KeyConflict::Read(error) => error.into(),
+    }
+}
+
+/// The rule that one key in these two places breaks.
+fn same_key(one: Place, other: Place) -> Rule {
+    match (one, other) {
+        (Place::LeafSignature(_), Place::LeafSignature(_)) => Rule::SignatureKeyNotUnique,
+        (Place::LeafSignature(_), _) | (_, Place::LeafSignature(_)) => Rule::KeyInTwoRoles,
+        (Place::LeafEncryption(_), Place::LeafEncryption(_)) => Rule::EncryptionKeyNotUnique,
+        (Place::Parent(_), _) | (_, Place::Parent(_)) => Rule::ParentKeyNotUnique,
     }
 }
 

@@ -18,7 +18,7 @@ use crate::extension::{GroupExtensions, check_group_info_extensions};
 use crate::fingerprint::Seed;
 use crate::identity::{Member, Question};
 use crate::key_index::{KeyIndex, Slot};
-use crate::leaf_node::{LeafExpectation, LeafPlace, LifetimeCheck, verify_leaf_signatures};
+use crate::leaf_node::{LeafExpectation, LeafPlace, verify_leaf_signatures};
 use crate::transcript;
 use crate::tree::Tree;
 
@@ -75,13 +75,12 @@ impl SignedInfo {
         tree.verify_parent_hashes()?;
         let index = index_of(&tree, seed)?;
         let counts = counts_of(&tree)?;
-        counts.check_credentials(tree.members())?;
         let expectation = LeafExpectation {
             suite,
             version: context.version,
             group: Some(&extensions),
             extensions: &config.extensions,
-            lifetimes: config.lifetime.checking(LifetimeCheck::Order),
+            lifetimes: config.lifetime.checking(config.joined_lifetimes),
             now: Some(inputs.now),
         };
         let mut leaves = Vec::new();
@@ -91,6 +90,7 @@ impl SignedInfo {
             expectation.check_ref(place, &leaf.node())?;
             leaves.push((leaf_index, leaf));
         }
+        counts.check_credentials(tree.members())?;
         verify_leaf_signatures(suite, &context.group_id, leaves.iter().map(|(index, leaf)| (*index, leaf.node())))
             .map_err(|invalid| invalid.rule)?;
         let senders = extensions.external_senders().iter().cloned().map(Question::ExternalSender);

@@ -56,6 +56,7 @@ fn follow(case: &Case, provider: &dyn Provider, number: usize) {
     let mut config = Config::default();
     config.lifetime.check = LifetimeCheck::Order;
     config.received_lifetimes = LifetimeCheck::Order;
+    config.joined_lifetimes = LifetimeCheck::Order;
     let config = Arc::new(config);
     let MlsMessage::KeyPackage(key_package) = MlsMessage::from_bytes(&case.key_package, &Limits::default()).unwrap()
     else {
