@@ -10,9 +10,15 @@
 )]
 
 mod rows {
+    mod a_syntax;
+    mod b_primitives;
+    mod c_credentials;
     mod commits;
+    mod d_leaf_nodes;
+    mod e_key_packages;
     mod f_framing;
     mod g_private_messages;
     mod h_proposals;
     mod joining;
+    mod leaves;
 }
