@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "test")]
 
+use alloc::vec;
+
 use keyroom_wire::{Commit, LeafIndex, Opaque};
 
 use super::*;

@@ -3,7 +3,7 @@
 use keyroom_crypto::labels;
 use keyroom_insider::{Alter, BLANK, Bench, Client, Made, SecretParts, config, now, suite};
 use keyroom_mls::error::{Error, NotYet, Rule, Usage};
-use keyroom_mls::group::{ExternalJoins, Group, GroupInfoContent, JoinOptions};
+use keyroom_mls::group::{Group, JoinOptions};
 use keyroom_mls::key_package::KeyPackageBundle;
 use keyroom_mls::public::PublicGroup;
 use keyroom_rustcrypto::RUSTCRYPTO;
