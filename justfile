@@ -6,15 +6,20 @@ default:
 test:
     cargo test --workspace
 
-# Formatting, lints and the purity of the protocol crates, as CI checks them.
+# Formatting, lints, the purity of the protocol crates and the rows, as CI checks them.
 lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
     cargo run --quiet -p xtask -- purity
+    cargo run --quiet -p xtask -- conformance
 
 # The documentation, with warnings as errors.
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# Takes each check out in turn and sees whether a test of its rows fails.
+mutants *ARGUMENTS:
+    cargo run --quiet -p xtask -- mutants {{ARGUMENTS}}
 
 # The demonstration.
 demo:

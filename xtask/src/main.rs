@@ -1,26 +1,44 @@
-//! Chores of the workspace: `cargo run -p xtask -- purity`.
+//! Chores of the workspace: `cargo xtask purity`, `conformance`.
 
+mod conformance;
+mod index;
 mod purity;
+mod workspace;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo run -p xtask -- <chore>
+const USAGE: &str = "usage: cargo xtask <chore>
 
 chores:
-  purity    check that the protocol crates reach no clock, thread, random generator, file or socket
+  purity         check that the protocol crates reach no clock, thread, random generator, file or socket
+  conformance    check that rows, errors, code and tests fit together
+                 --write    write docs/conformance.md anew
 ";
 
 fn main() -> ExitCode {
-    let chore = std::env::args().nth(1);
-    let (text, code) = match chore.as_deref() {
-        Some("purity") => match purity::run() {
-            Ok(report) => (report, ExitCode::SUCCESS),
-            Err(report) => (report, ExitCode::FAILURE),
-        },
-        _ => (USAGE.to_owned(), ExitCode::from(2)),
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let report = match arguments.split_first() {
+        Some((chore, [])) if chore == "purity" => purity::run(),
+        Some((chore, rest)) if chore == "conformance" => conformance::run(rest),
+        _ => {
+            say(USAGE);
+            return ExitCode::from(2);
+        }
     };
-    // Where the output is gone there is nobody to tell; the status still says it.
+    match report {
+        Ok(text) => {
+            say(&text);
+            ExitCode::SUCCESS
+        }
+        Err(text) => {
+            say(&text);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints. Where the output is gone there is nobody to tell; the status still says it.
+fn say(text: &str) {
     let _unheard = io::stdout().lock().write_all(text.as_bytes());
-    code
 }
