@@ -1,7 +1,8 @@
-//! Chores of the workspace: `cargo xtask purity`, `conformance`.
+//! Chores of the workspace: `cargo xtask purity`, `conformance` and `mutants`.
 
 mod conformance;
 mod index;
+mod mutants;
 mod purity;
 mod workspace;
 
@@ -14,6 +15,7 @@ chores:
   purity         check that the protocol crates reach no clock, thread, random generator, file or socket
   conformance    check that rows, errors, code and tests fit together
                  --write    write docs/conformance.md anew
+  mutants        take checks out, one at a time, and see whether a test fails; `mutants --help` says more
 ";
 
 fn main() -> ExitCode {
@@ -21,6 +23,7 @@ fn main() -> ExitCode {
     let report = match arguments.split_first() {
         Some((chore, [])) if chore == "purity" => purity::run(),
         Some((chore, rest)) if chore == "conformance" => conformance::run(rest),
+        Some((chore, rest)) if chore == "mutants" => mutants::run(rest),
         _ => {
             say(USAGE);
             return ExitCode::from(2);
