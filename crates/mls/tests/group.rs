@@ -339,6 +339,7 @@ fn a_group_is_reinitialised_in_another_suite_with_the_same_members() {
         successor: Successor::ReInit,
         bundle: next[0].bundle(rng),
         members: vec![bundles[0].key_package.clone()],
+        welcome_tree: TreeDelivery::Inside,
         group_info: None,
     };
     let old = &members[0].group;
@@ -357,6 +358,37 @@ fn a_group_is_reinitialised_in_another_suite_with_the_same_members() {
     assert_eq!(bob.epoch_authenticator(), alice.group.epoch_authenticator());
 }
 
+fn side_room(extensions: Extensions) -> Successor {
+    Successor::Branch { group_id: GroupId::from(&b"side room"[..]), extensions }
+}
+
+#[test]
+fn a_branch_has_extensions_of_its_own_and_its_tree_may_travel_apart() {
+    let rng = &mut keyroom_vectors::rng(18);
+    let members = room(&["alice", "bob"], 1, config(), rng);
+    let founder = Client::new("alice", suite(1), rng);
+    let bundles = [Client::new("bob", suite(1), rng).bundle(rng)];
+    let mut extensions = Extensions::new();
+    extensions.set(ExtensionType::REQUIRED_CAPABILITIES, [0, 0, 0]);
+    let succession = Succession {
+        successor: side_room(extensions.clone()),
+        bundle: founder.bundle(rng),
+        members: vec![bundles[0].key_package.clone()],
+        welcome_tree: TreeDelivery::OutOfBand,
+        group_info: None,
+    };
+    let old = &members[0].group;
+    let (_, _, pending, _) = old.succeed(suite(1), succession, founder.signer.as_ref(), config(), &now(), rng).unwrap();
+    assert_eq!(pending.staged().next_ratchet_tree().unwrap(), pending.ratchet_tree);
+    let (welcome, tree) = (pending.welcome.unwrap(), pending.ratchet_tree.unwrap());
+    let blind = JoinOptions { predecessor: Some(&members[1].group), ..JoinOptions::new(&bundles) };
+    let refused = Group::join(suite(1), &welcome, &blind, config(), &now(), rng).map(|_| ());
+    assert_eq!(refused, Err(Error::Rule(Rule::TreeAbsent)));
+    let options = JoinOptions { ratchet_tree: Some(&tree), ..blind };
+    let joining = Group::join(suite(1), &welcome, &options, config(), &now(), rng).unwrap();
+    assert_eq!(joining.group().context().extensions, extensions);
+}
+
 #[test]
 fn a_branch_holds_some_members_of_the_old_group_and_no_others() {
     let rng = &mut keyroom_vectors::rng(9);
@@ -366,9 +398,10 @@ fn a_branch_holds_some_members_of_the_old_group_and_no_others() {
         let guest = Client::new(guest, suite(1), rng);
         let bundles = [guest.bundle(rng)];
         let succession = Succession {
-            successor: Successor::Branch { group_id: GroupId::from(&b"side room"[..]) },
+            successor: side_room(Extensions::new()),
             bundle: founder.bundle(rng),
             members: vec![bundles[0].key_package.clone()],
+            welcome_tree: TreeDelivery::Inside,
             group_info: None,
         };
         let old = &members[0].group;
@@ -536,9 +569,10 @@ fn the_first_commit_of_a_successor_is_found_again_after_a_restart() {
     let founder = Client::new("alice", suite(1), rng);
     let guest = Client::new("bob", suite(1), rng);
     let succession = Succession {
-        successor: Successor::Branch { group_id: GroupId::from(&b"side room"[..]) },
+        successor: side_room(Extensions::new()),
         bundle: founder.bundle(rng),
         members: vec![guest.bundle(rng).key_package],
+        welcome_tree: TreeDelivery::Inside,
         group_info: None,
     };
     let old = &members[0].group;

@@ -201,7 +201,7 @@ impl Group {
         let Content::Commit(commit) = &verified.framed().content else { return Err(Error::Corrupt(id.key())) };
         let staged = self.stage(&verified, commit, Some(own), inputs)?;
         let apart = pending.welcome.is_some() && pending.tree == TreeDelivery::OutOfBand;
-        let ratchet_tree = if apart { staged.next_tree()? } else { None };
+        let ratchet_tree = if apart { staged.next_ratchet_tree()? } else { None };
         Ok(PendingCommit {
             id,
             message: pending.message.clone(),

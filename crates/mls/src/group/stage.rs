@@ -110,8 +110,12 @@ impl StagedCommit {
         self.reinit.as_ref()
     }
 
-    /// The tree of the next epoch in the form of the `ratchet_tree` extension.
-    pub(super) fn next_tree(&self) -> Result<Option<Vec<u8>>, Error> {
+    /// The tree of the next epoch in the form of the `ratchet_tree` extension (§12.4.3.3); `None` if
+    /// the commit removes us.
+    ///
+    /// # Errors
+    /// [`Error::Missing`].
+    pub fn next_ratchet_tree(&self) -> Result<Option<Vec<u8>>, Error> {
         match &self.effect {
             Effect::Epoch(next) => Ok(Some(next.public.tree.export()?)),
             Effect::Removed => Ok(None),

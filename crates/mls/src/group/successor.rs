@@ -7,11 +7,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use keyroom_crypto::{CryptoRng, Secret, Signer, Suite};
-use keyroom_wire::{GroupId, KeyPackage, Psk, ResumptionPskUsage};
+use keyroom_wire::{Extensions, GroupId, KeyPackage, Psk, ResumptionPskUsage};
 
 use super::commit::{PathChoice, PendingCommit};
 use super::create::Founder;
-use super::info::GroupInfoContent;
+use super::info::{GroupInfoContent, TreeDelivery};
 use super::{Group, Status};
 use crate::config::{Config, Inputs};
 use crate::error::{Error, Rule, Usage};
@@ -29,6 +29,8 @@ pub enum Successor {
     Branch {
         /// Its id.
         group_id: GroupId,
+        /// Its extensions: those of the old group are not taken over.
+        extensions: Extensions,
     },
 }
 
@@ -41,6 +43,8 @@ pub struct Succession {
     pub bundle: KeyPackageBundle,
     /// Key packages of the other members, for the new suite.
     pub members: Vec<KeyPackage>,
+    /// How the tree reaches them.
+    pub welcome_tree: TreeDelivery,
     /// Whether the first commit also makes a GroupInfo.
     pub group_info: Option<GroupInfoContent>,
 }
@@ -65,8 +69,10 @@ impl Group {
             (Successor::ReInit, Status::Reinitialised(reinit)) if reinit.cipher_suite == suite.cipher_suite() => {
                 (reinit.group_id.clone(), reinit.extensions.clone(), ResumptionPskUsage::ReInit, PskContext::ReInit)
             }
-            (Successor::Branch { group_id }, Status::Active) if suite.cipher_suite() == self.context().cipher_suite => {
-                (group_id.clone(), self.context().extensions.clone(), ResumptionPskUsage::Branch, PskContext::Branch)
+            (Successor::Branch { group_id, extensions }, Status::Active)
+                if suite.cipher_suite() == self.context().cipher_suite =>
+            {
+                (group_id.clone(), extensions.clone(), ResumptionPskUsage::Branch, PskContext::Branch)
             }
             _ => return Err(Usage::NotReinitialised.into()),
         };
@@ -77,6 +83,7 @@ impl Group {
         let founder = Founder { bundle: succession.bundle, group_id, extensions };
         let (mut group, created) = Self::create(suite, founder, config, &inputs, rng)?;
         let mut commit = group.commit().path(PathChoice::Always).psk(psk).succeeding(context);
+        commit = commit.welcome_tree(succession.welcome_tree);
         for key_package in succession.members {
             commit = commit.add(key_package);
         }
