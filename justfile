@@ -29,6 +29,10 @@ demo:
 compare *ARGUMENTS:
     cd bench && cargo run --release -- compare {{ARGUMENTS}}
 
+# The MLS working group's test interface.
+interop *ARGUMENTS:
+    cd interop && cargo run --release -- {{ARGUMENTS}}
+
 # Licences, advisories and banned crates; needs cargo-deny.
 deny:
     cargo deny check
