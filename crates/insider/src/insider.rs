@@ -1,12 +1,14 @@
 //! A member that knows all secrets of its group and breaks the rules: a committer of its own, whose
 //! every step can be altered before the next one builds upon it.
 
+use std::collections::BTreeMap;
+
 use keyroom_crypto::{CryptoRng, Secret, Signer, Suite, labels};
 use keyroom_mls::group::Group;
 use keyroom_mls::key_schedule::{AeadKey, CommitSecret, EpochSecrets, InitSecret, JoinerSecret};
 use keyroom_mls::leaf_node::{LeafNodeParts, LeafPlace, generate_key_pair, sign_leaf};
 use keyroom_mls::psk::PskSecret;
-use keyroom_mls::record::{RecordKey, RecordKind};
+use keyroom_mls::record::{RecordKey, RecordKind, RecordValue};
 use keyroom_mls::secret_tree::{MessageKey, RatchetLimits, RatchetType, SecretTree, SecretTreeError};
 use keyroom_mls::transcript;
 use keyroom_mls::tree::{Leaf, PathStep, Recipient, Tree};
@@ -153,26 +155,25 @@ pub struct Insider<'a> {
     pub group: &'a Group,
     pub signer: &'a dyn Signer,
     pub secrets: EpochSecrets,
+    records: BTreeMap<RecordKey, RecordValue>,
 }
 
 impl<'a> Insider<'a> {
     pub fn new(group: &'a Group, signer: &'a dyn Signer) -> Self {
-        let snapshot = group.snapshot().unwrap();
-        let record = &snapshot[&RecordKey::new(RecordKind::Epoch, group.epoch(), 0)];
+        let records = group.snapshot().unwrap();
+        let record = &records[&RecordKey::new(RecordKind::Epoch, group.epoch(), 0)];
         let secrets = EpochSecrets::from_record(group.suite(), record).unwrap();
-        Self { group, signer, secrets }
+        Self { group, signer, secrets, records }
     }
 
     /// A key of the secret tree, as this member can derive it.
     pub fn key(&self, leaf: LeafIndex, ratchet: RatchetType, generation: u32) -> MessageKey {
-        let group = self.group;
-        let snapshot = group.snapshot().unwrap();
-        let mut tree = SecretTree::stored(group.suite(), group.tree().depth(), group.epoch());
+        let mut tree = SecretTree::stored(self.group.suite(), self.group.tree().depth(), self.group.epoch());
         let limits = RatchetLimits { max_forward: 5_000, ..RatchetLimits::default() };
         loop {
             match tree.open_key(leaf, ratchet, generation, &limits) {
                 Err(SecretTreeError::Missing(missing)) => {
-                    let records = missing.0.into_iter().map(|key| (key, snapshot.get(&key).cloned()));
+                    let records = missing.0.into_iter().map(|key| (key, self.records.get(&key).cloned()));
                     tree.supply(&records.collect::<Vec<_>>()).unwrap();
                 }
                 other => return other.unwrap().0,

@@ -91,12 +91,23 @@ impl Private<'_> {
         insider: &Insider<'_>,
         rng: &mut dyn CryptoRng,
     ) -> PrivateMessage {
+        let ratchet = self.ratchet.unwrap_or(signed.content.content.content_type().into());
+        let key_of = self.key_of.unwrap_or(insider.group.own_leaf());
+        self.seal_with(insider.key(key_of, ratchet, self.key_generation), signed, insider, rng)
+    }
+
+    /// The same with a key that is at hand.
+    pub fn seal_with(
+        &self,
+        key: MessageKey,
+        signed: &AuthenticatedContent,
+        insider: &Insider<'_>,
+        rng: &mut dyn CryptoRng,
+    ) -> PrivateMessage {
         let suite = insider.group.suite();
         let leaf_index = self.leaf.unwrap_or(insider.group.own_leaf());
         let content_type = signed.content.content.content_type();
-        let ratchet = self.ratchet.unwrap_or(content_type.into());
-        let key_of = self.key_of.unwrap_or(insider.group.own_leaf());
-        let MessageKey { generation, key, nonce } = insider.key(key_of, ratchet, self.key_generation);
+        let MessageKey { generation, key, nonce } = key;
         let mut buffer = Vec::new();
         signed.content.content.encode_body(&mut buffer);
         signed.auth.encode(&mut buffer);
