@@ -2,9 +2,15 @@
 //!
 //! Whoever overwrites a secret before its memory is freed leaves nothing to be found. Copies on the
 //! stack and in registers are out of sight.
+//!
+//! [`Measuring`] is another one, which counts how much memory an operation takes at most.
+
+mod measuring;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+pub use measuring::{Measuring, peak};
 
 /// Most secrets that can be watched.
 const MOST: usize = 512;
