@@ -95,8 +95,8 @@ impl Subject for Keyroom {
                 Group::create(self.suite, founder, self.config.clone(), &inputs, self.rng.as_mut()).unwrap();
             let commit = key_packages.iter().fold(group.commit(), |commit, added| commit.add(parse(added)));
             let (pending, made) = commit.build(self.signer.as_ref(), &inputs, self.rng.as_mut()).unwrap();
-            assert!(pending.welcome.is_some());
             let verdict = pending.questions().accept_unseen();
+            assert!(pending.for_atomic_delivery(&verdict).unwrap().admission.welcome.is_some());
             let (_, applied) = group.apply(pending.into_staged(), &verdict).unwrap();
             self.group = Some(group);
             vec![founded, made, applied]
@@ -124,7 +124,7 @@ impl Subject for Keyroom {
             let commit = group.commit();
             let (pending, made) = commit.build(self.signer.as_ref(), &Inputs::at(now()), self.rng.as_mut()).unwrap();
             let verdict = pending.questions().accept_unseen();
-            let message = pending.message.clone();
+            let message = pending.message(&verdict).unwrap().to_vec();
             let (_, applied) = group.apply(pending.into_staged(), &verdict).unwrap();
             (message, vec![made, applied])
         });

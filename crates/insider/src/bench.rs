@@ -5,12 +5,12 @@ use std::sync::Arc;
 use keyroom_crypto::{CryptoRng, labels};
 use keyroom_mls::config::{Config, HandshakePolicy};
 use keyroom_mls::error::{Error, NotYet, Rule};
-use keyroom_mls::group::{CommitBuilder, ExternalJoins, GroupInfoContent, TreeDelivery};
+use keyroom_mls::group::{CommitBuilder, ExternalJoins, GroupInfoContent, Received, StagedCommit, TreeDelivery};
 use keyroom_mls::key_package::KeyPackageBundle;
 use keyroom_mls::leaf_node::LifetimeCheck;
 use keyroom_mls::public::{Observed, PublicGroup};
 use keyroom_rustcrypto::RUSTCRYPTO;
-use keyroom_wire::{Content, Decode, KeyPackage, LeafIndex, Limits, MlsMessage};
+use keyroom_wire::{Content, Decode, KeyPackage, LeafIndex, LeafNode, Limits, MlsMessage, ProposalRef};
 
 use crate::{Client, Insider, Member, agree, commit, config, now, room, suite};
 
@@ -110,6 +110,60 @@ impl Bench {
             assert_eq!(outcome.err().as_ref(), Some(expected), "{name}: observed");
         }
         assert_eq!(*observer.context(), before, "{name}");
+    }
+
+    /// Alice refuses to commit this herself, for this reason, and is as before.
+    #[track_caller]
+    pub fn own_refuses(
+        &mut self,
+        name: &str,
+        build: impl FnOnce(CommitBuilder<'_>) -> CommitBuilder<'_>,
+        expected: impl Into<Error>,
+    ) {
+        let Member { client, group } = &mut self.members[0];
+        let before = group.snapshot().unwrap();
+        let made = build(group.commit()).build(client.signer.as_ref(), &now(), &mut *self.rng);
+        let Err(error) = made else { panic!("{name}: committed") };
+        assert_eq!(error, expected.into(), "{name}: own commit");
+        assert!(group.snapshot().unwrap() == before, "{name}: the group has changed");
+    }
+
+    /// Everybody keeps a proposal, the member at `from` in the list apart. Returns its reference.
+    pub fn keep(&mut self, from: usize, message: &[u8]) -> ProposalRef {
+        let mut reference = None;
+        for (_, member) in self.members.iter_mut().enumerate().filter(|(position, _)| *position != from) {
+            let Received::Proposal(kept) = member.group.process(message, &now()).unwrap().received else {
+                panic!("a proposal was expected")
+            };
+            reference = Some(kept.reference);
+        }
+        if let Some(observer) = &mut self.observer {
+            let Observed::Proposal(kept) = observer.process(message, &now()).unwrap() else { panic!("a proposal") };
+            assert_eq!(Some(&kept), reference.as_ref());
+        }
+        reference.unwrap()
+    }
+
+    /// Alice and the observer accept a commit of someone else. Nobody moves.
+    #[track_caller]
+    pub fn accepts(&mut self, message: &[u8]) -> StagedCommit {
+        if let Some(observer) = &mut self.observer {
+            observer.process(message, &now()).unwrap();
+        }
+        match self.members[0].group.process(message, &now()).unwrap().received {
+            Received::Commit(staged) => staged,
+            other => panic!("a commit was expected, not {other:?}"),
+        }
+    }
+
+    /// A leaf as it stands in the tree.
+    pub fn leaf(&self, leaf: u32) -> LeafNode {
+        self.members[0].group.member(LeafIndex(leaf)).unwrap().unwrap().leaf().node().to_owned().unwrap()
+    }
+
+    /// Someone who knows what this member knows.
+    pub fn insider(&self, member: usize) -> Insider<'_> {
+        Insider::new(&self.members[member].group, self.members[member].client.signer.as_ref())
     }
 
     fn observe(&mut self, message: &[u8]) {

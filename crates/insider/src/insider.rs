@@ -51,6 +51,32 @@ pub struct Alter<'a> {
     pub signed_in: Option<GroupContext>,
     /// What the transcript takes it for: a commit that is to be encrypted with [`Private::seal`](crate::Private::seal).
     pub sent_as: Option<WireFormat>,
+    /// At which leaf a joiner puts its path, if not at the leftmost free one.
+    pub place: Option<LeafIndex>,
+    /// To which leaves the path secrets are encrypted.
+    pub recipients: Recipients,
+    /// From which init secret an external committer goes on.
+    pub init: Init,
+}
+
+/// To which leaves path secrets are encrypted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Recipients {
+    /// As it should be: without those that the commit adds.
+    #[default]
+    WithoutAdded,
+    /// To those that the commit adds too.
+    WithAdded,
+}
+
+/// Which init secret the key schedule of an external commit begins with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Init {
+    /// As it should be: the one that is encapsulated.
+    #[default]
+    Encapsulated,
+    /// That of the epoch that ends, which a joiner cannot know.
+    OfOldEpoch,
 }
 
 pub(crate) fn alter<T>(hook: &Hook<'_, T>, value: &mut T) {
@@ -237,17 +263,43 @@ impl<'a> Insider<'a> {
         self.tagged(signed.content, signed.auth)
     }
 
+    /// The proposals with their senders; those by reference as far as this member has kept them.
+    fn resolve(&self, proposals: &[ProposalOrRef], committer: Sender) -> Vec<(Proposal, Sender)> {
+        let kept = self.group.pending_proposals();
+        let resolved = proposals.iter().filter_map(|entry| match entry {
+            ProposalOrRef::Proposal(proposal) => Some((proposal.clone(), committer)),
+            ProposalOrRef::Reference(reference) => {
+                let found = kept.iter().find(|kept| kept.reference == *reference)?;
+                Some(((*found.proposal).clone(), found.sender))
+            }
+        });
+        resolved.collect()
+    }
+
+    /// An encoded public message with a proposal of this member.
+    pub fn proposal(&self, proposal: Proposal, rng: &mut dyn CryptoRng) -> Vec<u8> {
+        MlsMessage::PublicMessage(self.public(self.sender(), Content::Proposal(proposal), rng)).to_bytes()
+    }
+
+    /// A signed leaf of this member for an Update, altered before it is signed.
+    pub fn update(&self, change: impl FnOnce(&mut LeafNodeParts), rng: &mut dyn CryptoRng) -> LeafNode {
+        let leaf_index = self.group.own_leaf();
+        let own = self.group.member(leaf_index).unwrap().unwrap().leaf().node().to_owned().unwrap();
+        let key = generate_key_pair(self.group.suite(), rng).unwrap().public;
+        let mut parts = LeafNodeParts::successor(&own, key, LeafNodeSource::Update);
+        change(&mut parts);
+        sign_leaf(parts, LeafPlace::Update { group_id: self.group.group_id(), leaf_index }, self.signer, rng).unwrap()
+    }
+
+    /// A commit of this member that names proposals and holds others by value.
+    pub fn commit_with(&self, proposals: Vec<ProposalOrRef>, change: &Alter<'_>, rng: &mut dyn CryptoRng) -> Made {
+        let own = self.group.member(self.group.own_leaf()).unwrap().unwrap().leaf().node().to_owned().unwrap();
+        self.commit_of(self.sender(), &own, self.signer, proposals, change, rng)
+    }
+
     /// A commit of this member with proposals by value.
     pub fn commit(&self, proposals: Vec<Proposal>, change: &Alter<'_>, rng: &mut dyn CryptoRng) -> Made {
-        let own = self.group.member(self.group.own_leaf()).unwrap().unwrap().leaf().node().to_owned().unwrap();
-        self.commit_of(
-            self.sender(),
-            &own,
-            self.signer,
-            proposals.into_iter().map(ProposalOrRef::Proposal),
-            change,
-            rng,
-        )
+        self.commit_with(proposals.into_iter().map(ProposalOrRef::Proposal).collect(), change, rng)
     }
 
     /// A commit of whoever: a member, or a joiner whose leaf looks like this one.
@@ -276,15 +328,16 @@ impl<'a> Insider<'a> {
             }
         }
         let mut tree = self.group.tree().clone();
-        let (before_adds, added) = apply(&mut tree, &proposals);
-        let leaf_index = match sender {
-            Sender::Member(leaf_index) => leaf_index,
+        let resolved = self.resolve(&proposals, sender);
+        let (before_adds, added) = apply(&mut tree, &resolved);
+        let leaf_index = match (sender, change.place) {
+            (Sender::Member(leaf_index), _) | (_, Some(leaf_index)) => leaf_index,
             _ => tree.reserve(1 << 20).unwrap(),
         };
         let mut context = self.group.context().clone();
         context.epoch += 1;
-        for proposal in &proposals {
-            if let ProposalOrRef::Proposal(Proposal::GroupContextExtensions { extensions }) = proposal {
+        for (proposal, _) in &resolved {
+            if let Proposal::GroupContextExtensions { extensions } = proposal {
                 context.extensions = extensions.clone();
             }
         }
@@ -317,12 +370,16 @@ impl<'a> Insider<'a> {
             tree.set_committed_leaf(leaf_index, Leaf::from(&leaf_node)).unwrap();
             context.tree_hash = tree.tree_hash().unwrap().as_slice().into();
             let provisional = context.to_bytes();
+            let reached = match change.recipients {
+                Recipients::WithoutAdded => &before_adds,
+                Recipients::WithAdded => &tree,
+            };
             let nodes = path_secrets
                 .iter()
                 .zip(keys)
                 .map(|((step, secret), encryption_key)| UpdatePathNode {
                     encryption_key,
-                    encrypted_path_secret: before_adds
+                    encrypted_path_secret: reached
                         .resolution(step.copath)
                         .unwrap()
                         .iter()
@@ -354,7 +411,8 @@ impl<'a> Insider<'a> {
         let confirmed = transcript::confirmed_transcript_hash(suite, interim, &signed);
         context.confirmed_transcript_hash = confirmed.as_slice().into();
         alter(&change.context, &mut context);
-        let init = external.as_ref().map_or(self.secrets.init_secret(), |(_, init)| init);
+        let encapsulated = external.as_ref().filter(|_| change.init == Init::Encapsulated);
+        let init = encapsulated.map_or(self.secrets.init_secret(), |(_, init)| init);
         let joiner = JoinerSecret::derive(suite, init, commit_secret, &context.to_bytes()).unwrap();
         let joiner_secret = joiner.expose().to_vec();
         let member = joiner.into_member(suite, &PskSecret::none(suite));
@@ -370,21 +428,20 @@ impl<'a> Insider<'a> {
 }
 
 /// What can be applied of the proposals; the tree before the adds, and who was added.
-fn apply(tree: &mut Tree, proposals: &[ProposalOrRef]) -> (Tree, Vec<KeyPackage>) {
-    let values = || {
-        proposals.iter().filter_map(|entry| match entry {
-            ProposalOrRef::Proposal(proposal) => Some(proposal),
-            ProposalOrRef::Reference(_) => None,
-        })
-    };
-    for proposal in values() {
+fn apply(tree: &mut Tree, proposals: &[(Proposal, Sender)]) -> (Tree, Vec<KeyPackage>) {
+    for proposal in proposals {
+        if let (Proposal::Update { leaf_node }, Sender::Member(leaf_index)) = proposal {
+            let _absent = tree.update(*leaf_index, Leaf::from(&**leaf_node));
+        }
+    }
+    for (proposal, _) in proposals {
         if let Proposal::Remove { removed } = proposal {
             let _absent = tree.remove(*removed);
         }
     }
     let before_adds = tree.clone();
     let mut added = Vec::new();
-    for proposal in values() {
+    for (proposal, _) in proposals {
         if let Proposal::Add { key_package } = proposal {
             tree.add(Leaf::from(&key_package.leaf_node), 1 << 20).unwrap();
             added.push((**key_package).clone());

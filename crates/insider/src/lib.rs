@@ -35,9 +35,9 @@ mod world;
 pub use bench::{BLANK, Bench, INFO, resigned, rule};
 pub use counting::{Counting, Tally};
 pub use disk::{Disk, Stored};
-pub use insider::{Alter, Insider, Made, SecretParts};
+pub use insider::{Alter, Init, Insider, Made, Recipients, SecretParts};
 pub use populated::{FIRST, Populated};
 pub use private::Private;
 pub use world::{
-    Client, EXTENSION, Member, NOW, PROPOSAL, agree, below, commit, config, count, now, room, seed, suite,
+    Client, EXTENSION, Member, NOW, PROPOSAL, admission, agree, below, commit, config, count, now, room, seed, sent, suite,
 };

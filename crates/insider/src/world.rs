@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keyroom_crypto::{CryptoRng, Provider, Signer, Suite};
 use keyroom_mls::config::{Config, Inputs};
-use keyroom_mls::group::{Founder, Group, JoinOptions, PendingCommit, Processed, Received};
+use keyroom_mls::group::{Admission, Founder, Group, JoinOptions, PendingCommit, Processed, Received};
 use keyroom_mls::key_package::{KeyPackageBuilder, KeyPackageBundle};
 use keyroom_mls::leaf_node::{capabilities_for, lifetime_from};
 use keyroom_rustcrypto::RUSTCRYPTO;
@@ -166,7 +166,7 @@ pub fn room(names: &[&'static str], code: u16, config: Arc<Config>, rng: &mut dy
         commit = commit.add(package);
     }
     let (pending, _) = commit.build(first.client.signer.as_ref(), &now(), rng).unwrap();
-    let welcome = pending.welcome.clone().unwrap();
+    let welcome = admission(&pending).welcome.unwrap();
     first.apply(pending);
     for (client, bundle) in joiners {
         let group = client.join(&welcome, bundle, config.clone(), rng);
@@ -174,6 +174,18 @@ pub fn room(names: &[&'static str], code: u16, config: Arc<Config>, rng: &mut dy
     }
     agree(&members);
     members
+}
+
+/// The message of an own commit, with everything accepted unseen.
+pub fn sent(pending: &PendingCommit) -> Vec<u8> {
+    let verdict = pending.questions().accept_unseen();
+    pending.message(&verdict).unwrap().to_vec()
+}
+
+/// What an own commit brings for newcomers, as an atomic Delivery Service would get it.
+pub fn admission(pending: &PendingCommit) -> Admission {
+    let verdict = pending.questions().accept_unseen();
+    pending.for_atomic_delivery(&verdict).unwrap().admission.clone()
 }
 
 /// All members are in the same epoch and have the same secrets.
@@ -194,7 +206,7 @@ pub fn commit(
     let member = &mut members[from];
     let builder = build(member.group.commit());
     let (pending, _) = builder.build(member.client.signer.as_ref(), &now(), rng).unwrap();
-    let (message, welcome) = (pending.message.clone(), pending.welcome.clone());
+    let (message, welcome) = (sent(&pending), admission(&pending).welcome);
     member.apply(pending);
     for (position, other) in members.iter_mut().enumerate() {
         if position != from {

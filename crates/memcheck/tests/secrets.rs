@@ -10,7 +10,9 @@ use std::sync::Arc;
 use keyroom_crypto::{CryptoRng, Signer, Suite};
 use keyroom_memcheck::{Watching, blocks, found, watch};
 use keyroom_mls::config::{Config, HandshakePolicy, Inputs};
-use keyroom_mls::group::{ExternalJoins, Founder, Group, GroupInfoContent, JoinOptions, Received, TreeDelivery};
+use keyroom_mls::group::{
+    Applied, ExternalJoins, Founder, Group, GroupInfoContent, JoinOptions, Received, TreeDelivery,
+};
 use keyroom_mls::key_package::{KeyPackageBuilder, KeyPackageBundle};
 use keyroom_mls::leaf_node::lifetime_from;
 use keyroom_mls::record::RecordKind;
@@ -121,9 +123,10 @@ fn life(handshakes: HandshakePolicy, code: u16, learnt: &mut Option<Learnt>) {
     }
     let (made, _) = commit.build(clients[0].signer.as_ref(), &Inputs::at(NOW), rng).unwrap();
     learn("waiting", &alice, learnt);
-    let welcome = made.welcome.clone().unwrap();
     let verdict = made.questions().accept_unseen();
-    alice.apply(made.into_staged(), &verdict).unwrap();
+    let applied = alice.apply(made.into_staged(), &verdict).unwrap().0;
+    let Applied::Epoch { admission, .. } = applied else { panic!("an epoch was expected") };
+    let welcome = admission.welcome.unwrap();
     let mut groups = vec![alice];
     for bundle in bundles {
         let own = [bundle];
@@ -155,8 +158,8 @@ fn life(handshakes: HandshakePolicy, code: u16, learnt: &mut Option<Learnt>) {
         groups.iter().for_each(|group| learn("waiting", group, learnt));
         // Found again in storage or at hand.
         let made = if round == 2 { groups[from].pending_commit(made.id, &Inputs::at(NOW)).unwrap() } else { made };
-        let message = made.message.clone();
         let verdict = made.questions().accept_unseen();
+        let message = made.message(&verdict).unwrap().to_vec();
         groups[from].apply(made.into_staged(), &verdict).unwrap();
         for reader in (0..3).filter(|reader| *reader != from) {
             follow(&mut groups[reader], &message);
@@ -177,8 +180,8 @@ fn life(handshakes: HandshakePolicy, code: u16, learnt: &mut Option<Learnt>) {
     let gone = groups[2].own_leaf();
     let builder = groups[0].commit().remove(gone);
     let (made, _) = builder.build(clients[0].signer.as_ref(), &Inputs::at(NOW), rng).unwrap();
-    let message = made.message.clone();
     let verdict = made.questions().accept_unseen();
+    let message = made.message(&verdict).unwrap().to_vec();
     groups[0].apply(made.into_staged(), &verdict).unwrap();
     groups[1..].iter_mut().for_each(|group| follow(group, &message));
     learn("last", &groups[0], learnt);

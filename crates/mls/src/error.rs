@@ -186,6 +186,9 @@ rules! {
     LeafTouchedTwice = "leaf-touched-twice", "12.2";
     /// Two Adds of one client.
     ClientAddedTwice = "client-added-twice", "12.2";
+    /// An Add of a client that is a member already, told by its signature key, and is not removed in
+    /// the same commit.
+    ClientAlreadyMember = "client-already-member", "12.2";
     /// Two Adds of key packages with one init key.
     InitKeyAddedTwice = "init-key-added-twice", "12.2";
     /// An init key that is also the encryption key of a leaf in the same list.
@@ -218,6 +221,10 @@ rules! {
     PathDecryption = "path-decryption", "7.5";
     /// A public key that does not follow from its path secret.
     PathKeyMismatch = "path-key-mismatch", "7.5";
+    /// A path with one public key in two places.
+    PathKeyTwice = "path-key-twice", "12.4.2";
+    /// A public key of a path that stood before it on the committer's own direct path.
+    PathKeyUnchanged = "path-key-unchanged", "12.4.2";
     /// The parent hash of the committer's leaf is wrong.
     PathParentHash = "path-parent-hash", "7.9.2";
 
@@ -286,7 +293,7 @@ pub enum Refusal {
     GenerationNotKept,
     /// An application message of an epoch that is no longer kept (§15.3).
     EpochNotKept,
-    /// More proposals than a commit or an epoch may hold.
+    /// More proposals, or more bytes of them, than a commit or an epoch may hold.
     TooManyProposals,
     /// More waiting proposals than one sender may have in an epoch (§12.4).
     TooManyProposalsOfSender,

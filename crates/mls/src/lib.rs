@@ -26,7 +26,7 @@
 //! use std::sync::Arc;
 //! use keyroom_crypto::{CryptoRng, Provider};
 //! use keyroom_mls::config::{Config, Inputs};
-//! use keyroom_mls::group::{Founder, Group, JoinOptions, Received};
+//! use keyroom_mls::group::{Applied, Founder, Group, JoinOptions, Received};
 //! use keyroom_mls::key_package::KeyPackageBuilder;
 //! use keyroom_mls::leaf_node::lifetime_from;
 //! use keyroom_rustcrypto::RUSTCRYPTO;
@@ -50,10 +50,14 @@
 //! let (mut alice, _stored) = Group::create(suite, founder, config.clone(), &inputs, &mut rng)?;
 //! let (pending, _stored) =
 //!     alice.commit().add(bob.key_package.clone()).build(alice_key.as_ref(), &inputs, &mut rng)?;
-//! let welcome = pending.welcome.clone().ok_or("a Welcome")?;
-//! // The Delivery Service has accepted the commit: now it takes effect, and the Welcome may leave.
+//! // The application judges what the commit does, and sends it.
 //! let verdict = pending.questions().accept_unseen();
-//! alice.apply(pending.into_staged(), &verdict)?;
+//! let _commit = pending.message(&verdict)?;
+//! // The Delivery Service has accepted it: now it takes effect, and the Welcome may leave.
+//! let (Applied::Epoch { admission, .. }, _stored) = alice.apply(pending.into_staged(), &verdict)? else {
+//!     return Err("a new epoch was expected".into());
+//! };
+//! let welcome = admission.welcome.ok_or("a Welcome")?;
 //!
 //! let joining = Group::join(suite, &welcome, &JoinOptions::new(&[bob]), config, &inputs, &mut rng)?;
 //! let verdict = joining.questions().accept_unseen();

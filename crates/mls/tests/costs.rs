@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test")]
 
 use keyroom_insider::Populated;
-use keyroom_insider::{Client, Member, NOW, config, now, suite};
+use keyroom_insider::{Client, Member, NOW, config, now, sent, suite};
 use keyroom_insider::{Counting, Tally};
 use keyroom_mls::group::Received;
 use keyroom_mls::record::ChangeSet;
@@ -55,7 +55,7 @@ impl Room {
     fn commit(&mut self) -> [Cost; 2] {
         let Member { client, group } = &mut self.first;
         let (pending, made) = group.commit().build(client.signer.as_ref(), &now(), &mut self.rng).unwrap();
-        let message = pending.message.clone();
+        let message = sent(&pending);
         let verdict = pending.questions().accept_unseen();
         let (_, applied) = group.apply(pending.into_staged(), &verdict).unwrap();
         let sent = self.cost(&[&made, &applied]);

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use keyroom_crypto::Secret;
-use keyroom_insider::{Client, Member, NOW, agree, commit, config, now, room, suite};
+use keyroom_insider::{Client, Member, NOW, admission, agree, commit, config, now, room, sent, suite};
 use keyroom_mls::config::{Config, HandshakePolicy, Inputs};
 use keyroom_mls::error::{Error, NotYet, Refusal, Rule, Usage};
 use keyroom_mls::group::{
@@ -69,7 +69,7 @@ fn commit_without(
     let member = &mut members[from];
     let builder = member.group.commit().remove(leaf_index);
     let (pending, _) = builder.build(member.client.signer.as_ref(), &now(), rng).unwrap();
-    let message = pending.message.clone();
+    let message = sent(&pending);
     member.apply(pending);
     for (position, other) in members.iter_mut().enumerate() {
         if position != from && position != gone {
@@ -128,7 +128,7 @@ fn proposals_by_reference_take_effect_with_another_members_commit() {
         let before = members[1].group.member(members[1].group.own_leaf()).unwrap().unwrap();
         let alice = &mut members[0];
         let (pending, _) = alice.group.commit().build(alice.client.signer.as_ref(), &now(), rng).unwrap();
-        let (message, welcome) = (pending.message.clone(), pending.welcome.clone().unwrap());
+        let (message, welcome) = (sent(&pending), admission(&pending).welcome.unwrap());
         alice.apply(pending);
         let mut charlie = members.remove(2);
         assert_eq!(charlie.apply_removal(&message), Applied::Removed);
@@ -156,7 +156,7 @@ fn a_commit_that_names_an_unknown_proposal_can_be_tried_again() {
     members[0].group.process(&update.message, &now()).unwrap();
     let alice = &mut members[0];
     let (pending, _) = alice.group.commit().build(alice.client.signer.as_ref(), &now(), rng).unwrap();
-    let message = pending.message.clone();
+    let message = sent(&pending);
     alice.apply(pending);
     let early = members[2].group.process(&message, &now()).unwrap_err();
     assert_eq!(early, Error::NotYet(NotYet::UnknownProposal(update.reference)));
@@ -175,8 +175,8 @@ fn the_tree_may_travel_beside_the_welcome() {
     let alice = &mut members[0];
     let builder = alice.group.commit().add(bundles[0].key_package.clone()).welcome_tree(TreeDelivery::OutOfBand);
     let (pending, _) = builder.build(alice.client.signer.as_ref(), &now(), rng).unwrap();
-    let (message, welcome) = (pending.message.clone(), pending.welcome.clone().unwrap());
-    let tree = pending.ratchet_tree.clone().unwrap();
+    let (message, welcome) = (sent(&pending), admission(&pending).welcome.unwrap());
+    let tree = admission(&pending).ratchet_tree.unwrap();
     alice.apply(pending);
     members[1].follow(&message);
     let without = Group::join(suite(1), &welcome, &JoinOptions::new(&bundles), config(), &now(), rng);
@@ -207,7 +207,7 @@ fn psks_of_the_application_and_of_past_epochs_are_mixed_in() {
     let alice = &mut members[0];
     let builder = alice.group.commit().path(PathChoice::WhenRequired).psk(external.clone()).psk(resumption);
     let (pending, _) = builder.build(alice.client.signer.as_ref(), &with, rng).unwrap();
-    let message = pending.message.clone();
+    let message = sent(&pending);
     alice.apply(pending);
     for member in &mut members[1..] {
         let without = member.group.process(&message, &now()).unwrap_err();
@@ -303,7 +303,7 @@ fn outsiders_propose_if_the_group_lists_them_or_for_themselves() {
     }
     let bob = &mut members[1];
     let (pending, _) = bob.group.commit().build(bob.client.signer.as_ref(), &now(), rng).unwrap();
-    let (message, welcome) = (pending.message.clone(), pending.welcome.clone().unwrap());
+    let (message, welcome) = (sent(&pending), admission(&pending).welcome.unwrap());
     bob.apply(pending);
     members[0].follow(&message);
     let mut charlie = members.remove(2);
@@ -345,7 +345,7 @@ fn a_group_is_reinitialised_in_another_suite_with_the_same_members() {
     let old = &members[0].group;
     let (group, _, pending, _) =
         old.succeed(suite(3), succession, next[0].signer.as_ref(), config(), &now(), rng).unwrap();
-    let welcome = pending.welcome.clone().unwrap();
+    let welcome = admission(&pending).welcome.unwrap();
     let mut alice = Member { client: Client::new("alice", suite(3), rng), group };
     alice.apply(pending);
     let alone = Group::join(suite(3), &welcome, &JoinOptions::new(&bundles), config(), &now(), rng);
@@ -408,7 +408,7 @@ fn a_branch_holds_some_members_of_the_old_group_and_no_others() {
         let (_, _, pending, _) =
             old.succeed(suite(1), succession, founder.signer.as_ref(), config(), &now(), rng).unwrap();
         let options = JoinOptions { predecessor: Some(&members[1].group), ..JoinOptions::new(&bundles) };
-        let joined = Group::join(suite(1), &pending.welcome.unwrap(), &options, config(), &now(), rng);
+        let joined = Group::join(suite(1), &admission(&pending).welcome.unwrap(), &options, config(), &now(), rng);
         assert_eq!(joined.map(|_| ()), outcome);
     }
 }
@@ -421,7 +421,7 @@ fn a_member_changes_its_signature_key_and_credential() {
     let alice = &mut members[0];
     let builder = alice.group.commit().new_identity(newer.signer.as_ref(), Credential::basic(b"alice 2".to_vec()));
     let (pending, _) = builder.build(alice.client.signer.as_ref(), &now(), rng).unwrap();
-    let message = pending.message.clone();
+    let message = sent(&pending);
     alice.apply(pending);
     let Received::Commit(staged) = members[1].group.process(&message, &now()).unwrap().received else { panic!() };
     let refused = staged.questions().judge(|question| match question {
@@ -449,7 +449,7 @@ fn several_candidates_exist_and_only_one_made_from_this_state_applies() {
     for from in [0, 1] {
         let member = &mut members[from];
         let (pending, _) = member.group.commit().build(member.client.signer.as_ref(), &now(), rng).unwrap();
-        messages.push(pending.message);
+        messages.push(sent(&pending));
     }
     let charlie = &mut members[2].group;
     let mut staged = Vec::new();
@@ -507,13 +507,13 @@ fn an_own_commit_that_comes_back_is_recognised_and_other_own_messages_are_refuse
         let own = alice.send("mine", rng);
         assert_eq!(alice.group.process(&own, &now()).unwrap_err(), Error::Rule(Rule::OwnMessage));
         let (pending, _) = alice.group.commit().build(alice.client.signer.as_ref(), &now(), rng).unwrap();
-        let Received::OwnCommit(id) = alice.group.process(&pending.message, &now()).unwrap().received else { panic!() };
+        let Received::OwnCommit(id) = alice.group.process(&sent(&pending), &now()).unwrap().received else { panic!() };
         assert_eq!(id, pending.id);
         let again = alice.group.pending_commit(id, &now()).unwrap();
-        assert_eq!(again.message, pending.message);
+        assert_eq!(sent(&again), sent(&pending));
         let context = pending.staged().next_context().cloned();
         assert_eq!(again.staged().next_context().cloned(), context);
-        let message = again.message.clone();
+        let message = sent(&again);
         alice.apply(again);
         members[1].follow(&message);
         agree(&members);
@@ -589,8 +589,8 @@ fn the_first_commit_of_a_successor_is_found_again_after_a_restart() {
     let psks = [(psk, Secret::copy_of(old.resumption_psk(old.epoch()).unwrap()))];
     let inputs = Inputs { now: NOW, psks: &psks };
     let again = disk.attempt(&mut group, |group| group.pending_commit(pending.id, &inputs)).0.unwrap();
-    assert_eq!(again.message, pending.message);
-    assert!(again.welcome == pending.welcome);
+    assert_eq!(sent(&again), sent(&pending));
+    assert!(admission(&again) == admission(&pending));
     assert_eq!(again.staged().next_context(), pending.staged().next_context());
 }
 
@@ -601,7 +601,7 @@ fn messages_may_be_read_between_staging_and_applying_a_private_commit() {
     let said = members[2].send("meanwhile", rng);
     let bob = &mut members[1];
     let (pending, _) = bob.group.commit().build(bob.client.signer.as_ref(), &now(), rng).unwrap();
-    let message = pending.message.clone();
+    let message = sent(&pending);
     bob.apply(pending);
     members[2].follow(&message);
     let alice = &mut members[0];

@@ -5,7 +5,7 @@
 use keyroom_crypto::{CryptoRng, Secret};
 use keyroom_insider::Disk;
 use keyroom_insider::{Alter, Insider};
-use keyroom_insider::{Client, Member, agree, below, commit, config, now, room, suite};
+use keyroom_insider::{Client, Member, admission, agree, below, commit, config, now, room, sent, suite};
 use keyroom_mls::config::{Config, Inputs};
 use keyroom_mls::error::{Error, Rule, Usage};
 use keyroom_mls::group::{ExternalJoins, Group, GroupInfoContent, Received, TreeDelivery, propose_externally};
@@ -136,7 +136,7 @@ fn an_observer_follows_a_long_history_and_agrees_with_the_members() {
                     builder = builder.psk(psk.0.clone());
                 }
                 let (pending, _) = builder.build(member.client.signer.as_ref(), &inputs, rng).unwrap();
-                let (message, info) = (pending.message.clone(), pending.group_info.clone().unwrap());
+                let (message, info) = (sent(&pending), admission(&pending).group_info.unwrap());
                 member.apply(pending);
                 for (position, member) in members.iter_mut().enumerate() {
                     if position != from {
@@ -244,7 +244,8 @@ fn an_observer_knows_external_senders_and_accepts_nothing_after_the_end() {
     // Stored late, it is stored whole.
     let (mut stored, _) = disk.open::<PublicGroup>(&config()).unwrap();
     let member = &mut members[1];
-    let unused = member.group.commit().build(member.client.signer.as_ref(), &now(), rng).unwrap().0.message;
+    let unused = member.group.commit().build(member.client.signer.as_ref(), &now(), rng).unwrap().0;
+    let unused = sent(&unused);
     disk.attempt(&mut stored, |group| group.process(&unused, &now())).0.unwrap();
     let reinit = ReInit {
         group_id: b"next"[..].into(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use keyroom_crypto::{CryptoRng, Secret, Signer};
 use keyroom_insider::Disk;
-use keyroom_insider::{NOW, below, count, seed, suite};
+use keyroom_insider::{NOW, admission, below, count, seed, sent, suite};
 use keyroom_mls::config::{Config, HandshakePolicy, Inputs};
 use keyroom_mls::error::Error;
 use keyroom_mls::group::{
@@ -251,8 +251,7 @@ impl World {
                 let psks = [fixed_psk()];
                 let (pending, changes) = builder.build(own_signer.as_ref(), &Inputs { now: NOW, psks: &psks }, rng)?;
                 let context = pending.staged().next_context().cloned();
-                let parts =
-                    (pending.id, pending.message.clone(), pending.welcome.clone(), pending.ratchet_tree.clone());
+                let parts = (pending.id, sent(&pending), admission(&pending).welcome, admission(&pending).ratchet_tree);
                 Ok(((parts, context), Some(changes)))
             })
             .unwrap()
@@ -262,8 +261,8 @@ impl World {
             assert_eq!(group.pending_commits().collect::<Vec<_>>(), [id]);
             let psks = [fixed_psk()];
             let pending = group.pending_commit(id, &Inputs { now: NOW, psks: &psks })?;
-            assert_eq!((&pending.message, &pending.welcome), (&message, &welcome));
-            assert!(pending.ratchet_tree == tree, "the tree that goes beside the Welcome");
+            assert_eq!((&sent(&pending), &admission(&pending).welcome), (&message, &welcome));
+            assert!(admission(&pending).ratchet_tree == tree, "the tree that goes beside the Welcome");
             let verdict = pending.questions().accept_unseen();
             let (applied, changes) = group.apply(pending.into_staged(), &verdict)?;
             Ok((applied, Some(changes)))
@@ -414,7 +413,7 @@ impl World {
             let seed = u64::try_from(below(rng, 1 << 30)).unwrap();
             let id = self.twins[from].both("commit", &mut self.rounds, seed, |group, rng| {
                 let (pending, changes) = group.commit().build(own_signer.as_ref(), &keyroom_insider::now(), rng)?;
-                Ok(((pending.id, pending.message), Some(changes)))
+                Ok(((pending.id, sent(&pending)), Some(changes)))
             });
             ids.push(id.unwrap().0);
         }
@@ -429,7 +428,7 @@ impl World {
             let message = self.twins[other]
                 .both("commit", &mut self.rounds, seed, |group, rng| {
                     let (pending, changes) = group.commit().build(own_signer.as_ref(), &keyroom_insider::now(), rng)?;
-                    Ok(((pending.id, pending.message), Some(changes)))
+                    Ok(((pending.id, sent(&pending)), Some(changes)))
                 })
                 .unwrap()
                 .1;
@@ -552,7 +551,7 @@ fn damaged_world() -> (World, Disk, [Vec<u8>; 3]) {
     let message = twin
         .both("commit", &mut world.rounds, 6, |group, rng| {
             let (pending, changes) = group.commit().build(own_signer.as_ref(), &keyroom_insider::now(), rng)?;
-            Ok(((pending.id, pending.message), Some(changes)))
+            Ok(((pending.id, sent(&pending)), Some(changes)))
         })
         .unwrap();
     twin.both("own commit", &mut world.rounds, 6, |group, _| {
@@ -572,7 +571,7 @@ fn damaged_world() -> (World, Disk, [Vec<u8>; 3]) {
         builder = builder.add(package);
     }
     let (pending, _) = builder.build(own_signer.as_ref(), &keyroom_insider::now(), rng).unwrap();
-    (world, stale, [late, current, pending.message])
+    (world, stale, [late, current, sent(&pending)])
 }
 
 #[test]
@@ -592,7 +591,7 @@ fn a_record_that_is_not_the_one_written_is_noticed() {
             let rng = &mut keyroom_vectors::rng(81);
             let builder = group.commit().add(package.clone());
             let (pending, _) = builder.build(own_signer.as_ref(), &keyroom_insider::now(), rng)?;
-            Ok(format!("{:?}{:?}", pending.message, pending.welcome))
+            Ok(format!("{:?}{:?}", sent(&pending), admission(&pending).welcome))
         }),
     ));
     let truths: Vec<Shown> =

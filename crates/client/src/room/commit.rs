@@ -120,16 +120,21 @@ impl Room {
             }
             Ok(commit.build(context.signer.as_ref(), &Inputs::at(now), &mut env.rng)?)
         })?;
-        if let Err(rejected) = ask(self.context.judge.as_ref(), pending.questions()) {
-            self.discard(Transaction::new().change(changes), pending.id)?;
-            return Err(rejected);
-        }
+        let verdict = match ask(self.context.judge.as_ref(), pending.questions()) {
+            Ok(verdict) => verdict,
+            Err(rejected) => {
+                self.discard(Transaction::new().change(changes), pending.id)?;
+                return Err(rejected);
+            }
+        };
+        // The server hands out the Welcome if and when it accepts the commit, in one step.
+        let delivery = pending.for_atomic_delivery(&verdict)?;
         let devices: Vec<DeviceUri> = plan.add.iter().map(|(device, _)| device.clone()).collect();
-        let welcomes = pending.welcome.into_iter().map(|welcome| WelcomeTo { devices: devices.clone(), welcome });
+        let welcome = delivery.admission.welcome.clone().map(|welcome| WelcomeTo { devices, welcome });
         let bundle = CommitBundle {
-            commit: pending.message,
-            group_info: pending.group_info.ok_or(Error::Corrupt)?,
-            welcomes: welcomes.collect(),
+            commit: delivery.message.to_vec(),
+            group_info: delivery.admission.group_info.clone().ok_or(Error::Corrupt)?,
+            welcomes: welcome.into_iter().collect(),
         };
         let handshake = Handshake::Commit { bundle: bundle.to_bytes(), entries: plan.entries.clone() };
         let change = self.put_handshake(Transaction::new().change(changes), handshake)?;

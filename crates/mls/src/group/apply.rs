@@ -8,7 +8,7 @@ use super::past::{Kept, PastEpoch, encode_leaves, leaves_key};
 use super::propose::ProposalCache;
 use super::psks::ResumptionPsks;
 use super::stage::{Base, Effect, NextEpoch};
-use super::{Group, PathKeys, StagedCommit, Status};
+use super::{Admission, Group, PathKeys, StagedCommit, Status};
 use crate::error::{Error, Usage};
 use crate::identity::{Member, Verdict};
 use crate::key_schedule::EpochSecrets;
@@ -26,6 +26,9 @@ pub enum Applied {
         added: Vec<LeafIndex>,
         /// The members that were removed, as they were.
         removed: Vec<Member>,
+        /// What an own commit brings for newcomers; empty for that of another member. It belongs
+        /// into the transaction that stores the change set, unless it was delivered with the commit.
+        admission: Admission,
     },
     /// This client was removed; its state is gone.
     Removed,
@@ -36,8 +39,7 @@ pub enum Applied {
 impl Group {
     /// Applies a staged commit, own or received. The verdict must answer exactly its questions.
     ///
-    /// The record of an own commit goes with it: a Welcome that has not left yet belongs into the
-    /// transaction that stores the change set.
+    /// The record of an own commit goes with it; its Welcome comes back in [`Applied::Epoch`].
     ///
     /// # Errors
     /// [`Usage::StaleCommit`] if the commit was made from another state; [`Usage::WrongVerdict`].
@@ -49,7 +51,7 @@ impl Group {
         if !verdict.answers(&staged.questions) {
             return Err(Usage::WrongVerdict.into());
         }
-        let StagedCommit { effect, added, removed, replaced, reinit, now, spent, .. } = staged;
+        let StagedCommit { effect, added, removed, replaced, reinit, now, spent, admission, .. } = staged;
         let mut changes = self.changes();
         match effect {
             Effect::Removed => {
@@ -61,7 +63,7 @@ impl Group {
                 self.advance(*next, past, reinit.as_ref(), &mut changes)?;
                 let applied = match reinit {
                     Some(reinit) => Applied::Reinitialised(reinit),
-                    None => Applied::Epoch { epoch: self.epoch(), added, removed },
+                    None => Applied::Epoch { epoch: self.epoch(), added, removed, admission },
                 };
                 Ok((applied, self.changed(changes)))
             }

@@ -22,7 +22,7 @@ use super::{Group, stage};
 use crate::config::Inputs;
 use crate::error::{Error, Usage};
 use crate::framing;
-use crate::identity::Questions;
+use crate::identity::{Questions, Verdict};
 use crate::key_schedule::{AeadKey, CommitSecret, EncryptionSecret, EpochSecrets, JoinerSecret};
 use crate::leaf_node::{LeafNodeParts, LeafPlace, generate_key_pair, sign_leaf};
 use crate::proposals::{ProposalList, PskContext};
@@ -62,23 +62,84 @@ pub struct CommitBuilder<'a> {
 /// An own commit that has been made and not applied. The change set that came with it must be
 /// durable before the message leaves. Dropping it is the rollback; [`Group::discard`] also forgets
 /// what is stored.
+///
+/// What others read of it comes out step by step. The message leaves when the application has judged
+/// what it does: [`message`](Self::message) takes the verdict. The Welcome must not be delivered
+/// before the commit has been accepted (§14), so it comes with [`Applied::Epoch`]:
+///
+/// ```
+/// use keyroom_mls::{error::Error, group::{Applied, Group, PendingCommit}, identity::Verdict};
+///
+/// fn accepted(group: &mut Group, pending: PendingCommit, verdict: &Verdict) -> Result<Option<Vec<u8>>, Error> {
+///     match group.apply(pending.into_staged(), verdict)?.0 {
+///         Applied::Epoch { admission, .. } => Ok(admission.welcome),
+///         _ => Ok(None),
+///     }
+/// }
+/// ```
+///
+/// and is out of reach until then:
+///
+/// ```compile_fail,E0616
+/// use keyroom_mls::group::PendingCommit;
+///
+/// fn too_early(pending: PendingCommit) -> Option<Vec<u8>> {
+///     pending.into_staged().admission.welcome
+/// }
+/// ```
+///
+/// A Delivery Service that takes commit and Welcome in one step, all or nothing, gets both by
+/// [`for_atomic_delivery`](Self::for_atomic_delivery).
+///
+/// [`Applied::Epoch`]: super::Applied::Epoch
 #[derive(Debug)]
 pub struct PendingCommit {
     /// Names it in the group.
     pub id: PendingId,
-    /// The message, an encoded MLSMessage.
-    pub message: Vec<u8>,
-    /// The Welcome for the members added, an encoded MLSMessage. It must not leave before the
-    /// commit is accepted (§14).
-    pub welcome: Option<Vec<u8>>,
-    /// The GroupInfo of the next epoch, if it was asked for; an encoded MLSMessage.
-    pub group_info: Option<Vec<u8>>,
-    /// The tree of the next epoch, if the Welcome does not carry it.
-    pub ratchet_tree: Option<Vec<u8>>,
+    pub(super) message: Vec<u8>,
     pub(super) staged: StagedCommit,
 }
 
+/// What a commit brings beside its message, for those who are not in the group before it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Admission {
+    /// The Welcome for the members added, an encoded MLSMessage.
+    pub welcome: Option<Vec<u8>>,
+    /// The GroupInfo of the new epoch, if it was asked for; an encoded MLSMessage.
+    pub group_info: Option<Vec<u8>>,
+    /// The tree of the new epoch, if the Welcome does not carry it.
+    pub ratchet_tree: Option<Vec<u8>>,
+}
+
+/// Everything that a commit brings, for a Delivery Service that accepts all of it or nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct AtomicDelivery<'a> {
+    /// The commit, an encoded MLSMessage.
+    pub message: &'a [u8],
+    /// Welcome, GroupInfo and tree.
+    pub admission: &'a Admission,
+}
+
 impl PendingCommit {
+    /// The message, an encoded MLSMessage. The verdict must answer this commit's questions: what one
+    /// refuses oneself is not sent to others (§12.4).
+    ///
+    /// # Errors
+    /// [`Usage::WrongVerdict`].
+    pub fn message(&self, verdict: &Verdict) -> Result<&[u8], Error> {
+        if verdict.answers(self.questions()) { Ok(&self.message) } else { Err(Usage::WrongVerdict.into()) }
+    }
+
+    /// Everything at once, for **one request to a Delivery Service that hands out the Welcome only if
+    /// and when it accepts the commit** (§14). With any other, send [`message`](Self::message) alone
+    /// and take the Welcome from [`Applied::Epoch`](super::Applied::Epoch).
+    ///
+    /// # Errors
+    /// [`Usage::WrongVerdict`].
+    pub fn for_atomic_delivery(&self, verdict: &Verdict) -> Result<AtomicDelivery<'_>, Error> {
+        Ok(AtomicDelivery { message: self.message(verdict)?, admission: &self.staged.admission })
+    }
+
     /// What must be judged before the commit may be applied.
     pub fn questions(&self) -> &Questions {
         self.staged.questions()
@@ -356,7 +417,7 @@ impl<'a> CommitBuilder<'a> {
         let next = NextEpochParts { context, tag, secrets, encryption, keys, heights, own_update: None };
         let id = PendingId(self.group.pending.next());
         let committer = Committer::Member(self.group.own_leaf);
-        let staged = self.group.staged_epoch(change, committer, next, inputs);
+        let mut staged = self.group.staged_epoch(change, committer, next, inputs);
         let signer = self.new_identity.as_ref().map_or(signer, |(new_signer, _)| *new_signer);
         let stage::Effect::Epoch(next) = &staged.effect else { return Err(Usage::NotMember.into()) };
         let Welcomed { welcome, ratchet_tree } = match &joiner_secret {
@@ -383,7 +444,8 @@ impl<'a> CommitBuilder<'a> {
         changes.put(id.key(), pending.encode());
         self.group.pending.insert(pending);
         changes.put(RecordKey::HEAD, self.group.head()?);
-        let pending = PendingCommit { id, message, welcome, group_info, ratchet_tree, staged };
+        staged.admission = Admission { welcome, group_info, ratchet_tree };
+        let pending = PendingCommit { id, message, staged };
         Ok((pending, self.group.changed(changes)))
     }
 

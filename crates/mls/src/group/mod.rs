@@ -39,7 +39,7 @@ use keyroom_crypto::{Hash, Secret, Signer, Suite};
 use keyroom_wire::{GroupContext, GroupId, LeafIndex, ReInit};
 
 pub use self::apply::Applied;
-pub use self::commit::{CommitBuilder, PathChoice, PendingCommit};
+pub use self::commit::{Admission, AtomicDelivery, CommitBuilder, PathChoice, PendingCommit};
 pub use self::create::Founder;
 pub use self::external::{ExternalJoin, ExternalJoinBuilder};
 pub use self::info::{ExternalJoins, GroupInfoContent, TreeDelivery};

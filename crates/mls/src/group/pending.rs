@@ -12,7 +12,7 @@ use keyroom_wire::{
 use super::info::TreeDelivery;
 use super::keys::{put, put_bytes};
 use super::stage::OwnPath;
-use super::{Group, PendingCommit};
+use super::{Admission, Group, PendingCommit};
 use crate::config::Inputs;
 use crate::error::{Error, Usage};
 use crate::framing::VerifiedContent;
@@ -199,17 +199,12 @@ impl Group {
         };
         let verified = VerifiedContent::own(content);
         let Content::Commit(commit) = &verified.framed().content else { return Err(Error::Corrupt(id.key())) };
-        let staged = self.stage(&verified, commit, Some(own), inputs)?;
+        let mut staged = self.stage(&verified, commit, Some(own), inputs)?;
         let apart = pending.welcome.is_some() && pending.tree == TreeDelivery::OutOfBand;
         let ratchet_tree = if apart { staged.next_ratchet_tree()? } else { None };
-        Ok(PendingCommit {
-            id,
-            message: pending.message.clone(),
-            welcome: pending.welcome.clone(),
-            group_info: pending.group_info.clone(),
-            ratchet_tree,
-            staged,
-        })
+        let (welcome, group_info) = (pending.welcome.clone(), pending.group_info.clone());
+        staged.admission = Admission { welcome, group_info, ratchet_tree };
+        Ok(PendingCommit { id, message: pending.message.clone(), staged })
     }
 
     /// Forgets an own commit that lost or is not wanted any more.

@@ -187,7 +187,9 @@ impl ProposalCache {
                 }),
                 ProposalOrRef::Reference(reference) => match self.cached.get(reference) {
                     Some(cached) => Ok(cached.listed(reference)),
-                    None if committer == Committer::New => Err(Rule::ExternalProposalByReference.into()),
+                    None if committer == Committer::New && !config.proposals.admits_references_from_joiners() => {
+                        Err(Rule::ExternalProposalByReference.into())
+                    }
                     None if reference.len() != public.suite.kdf().output_len() => Err(Rule::ProposalRefLength.into()),
                     None => Err(NotYet::UnknownProposal(reference.clone()).into()),
                 },

@@ -8,7 +8,7 @@ use keyroom_wire::{Commit, Encode, GroupContext, LeafIndex, Mac, Opaque, ReInit,
 
 use super::keys::PathKeys;
 use super::path::{self, ReceivedPath};
-use super::{Group, psks};
+use super::{Admission, Group, psks};
 use crate::config::Inputs;
 use crate::error::{Error, Rule};
 use crate::framing::VerifiedContent;
@@ -33,6 +33,8 @@ pub struct StagedCommit {
     pub(super) now: u64,
     /// The handshake key that opened a private commit: deleted when the commit is applied (§9.2).
     pub(super) spent: Option<(LeafIndex, u32)>,
+    /// What an own commit brings for newcomers: handed out when it is applied (§14).
+    pub(super) admission: Admission,
 }
 
 /// The state that a commit was made from: no two epochs share a confirmation tag.
@@ -101,6 +103,26 @@ impl StagedCommit {
     pub fn next_context(&self) -> Option<&GroupContext> {
         match &self.effect {
             Effect::Epoch(next) => Some(&next.public.context),
+            Effect::Removed => None,
+        }
+    }
+
+    /// The member at a leaf in the next epoch, for policies that look at the state that would be
+    /// (§12.4); `None` if the leaf is blank or outside the tree, or the commit removes us.
+    ///
+    /// # Errors
+    /// [`Error::Missing`].
+    pub fn next_member(&self, leaf_index: LeafIndex) -> Result<Option<Member>, Error> {
+        match &self.effect {
+            Effect::Epoch(next) => next.public.member(leaf_index),
+            Effect::Removed => Ok(None),
+        }
+    }
+
+    /// Number of members in the next epoch; `None` if the commit removes us.
+    pub fn next_members_count(&self) -> Option<u32> {
+        match &self.effect {
+            Effect::Epoch(next) => Some(next.public.tree.members()),
             Effect::Removed => None,
         }
     }
@@ -313,6 +335,7 @@ impl Group {
             reinit: change.reinit,
             now: inputs.now,
             spent: None,
+            admission: Admission::default(),
         }
     }
 }

@@ -6,11 +6,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use keyroom_crypto::{CryptoRng, Secret};
-use keyroom_wire::{LeafIndex, PreSharedKeyId, Proposal, ProposalRef, Sender};
+use keyroom_wire::{Encode, LeafIndex, PreSharedKeyId, Proposal, ProposalRef, Sender};
 
 use super::commit::CommitBuilder;
 use super::propose::check_list;
-use crate::config::Inputs;
+use crate::config::{Config, Inputs};
 use crate::error::Error;
 use crate::proposals::{ProposalEntry, ProposalList};
 use crate::public::{Change, Committer};
@@ -38,6 +38,7 @@ impl CommitBuilder<'_> {
             Waiting::All => {
                 waiting = committable(waiting, &values, self.group.own_leaf);
                 waiting.retain(|entry| self.has_psk(&entry.proposal, inputs));
+                waiting = fitting(waiting, &values, &self.group.config);
                 self.leave_out_invalid(&mut waiting, &values, inputs)?;
             }
         }
@@ -121,6 +122,25 @@ fn committable(waiting: Vec<ProposalEntry>, values: &[ProposalEntry], own_leaf: 
     kept.retain(|entry| alone || !is_reinit(entry));
     let removed = kept.iter().take_while(|entry| matches!(*entry.proposal, Proposal::Remove { .. })).count();
     kept.get_mut(removed..).unwrap_or_default().reverse();
+    kept
+}
+
+/// As many of the waiting proposals, the first first, as the limits leave room for beside `values`:
+/// who proposes much must not keep others from committing.
+fn fitting(waiting: Vec<ProposalEntry>, values: &[ProposalEntry], config: &Config) -> Vec<ProposalEntry> {
+    let is_psk = |entry: &ProposalEntry| matches!(*entry.proposal, Proposal::PreSharedKey { .. });
+    let size = |entry: &ProposalEntry| entry.proposal.to_bytes().len();
+    let mut number = config.max_proposals.saturating_sub(values.len());
+    let mut bytes = config.max_proposal_bytes.saturating_sub(values.iter().map(size).sum());
+    let mut psks = config.max_psks.saturating_sub(values.iter().filter(|entry| is_psk(entry)).count());
+    let mut kept = Vec::with_capacity(waiting.len());
+    for entry in waiting {
+        let (size, psk) = (size(&entry), usize::from(is_psk(&entry)));
+        if number > 0 && size <= bytes && psk <= psks {
+            (number, bytes, psks) = (number - 1, bytes - size, psks - psk);
+            kept.push(entry);
+        }
+    }
     kept
 }
 

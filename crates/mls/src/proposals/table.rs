@@ -147,6 +147,12 @@ impl ProposalTable {
         self
     }
 
+    /// Whether some registered type may stand in an external commit by reference. None of RFC 9420
+    /// may (§12.4.3.2).
+    pub(crate) fn admits_references_from_joiners(&self) -> bool {
+        self.registered.iter().any(|entry| entry.external_commit.admits_reference())
+    }
+
     /// What is known of a type.
     pub fn entry(&self, proposal_type: ProposalType) -> Option<&ProposalTypeEntry> {
         KNOWN.iter().chain(&self.registered).find(|entry| entry.proposal_type == proposal_type)

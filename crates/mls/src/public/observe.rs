@@ -113,6 +113,19 @@ impl StagedPublicCommit {
         &self.next.context
     }
 
+    /// The member at a leaf in the next epoch, for policies that look at the state that would be.
+    ///
+    /// # Errors
+    /// [`Error::Missing`].
+    pub fn next_member(&self, leaf_index: LeafIndex) -> Result<Option<Member>, Error> {
+        self.next.member(leaf_index)
+    }
+
+    /// Number of members in the next epoch.
+    pub fn next_members_count(&self) -> u32 {
+        self.next.tree.members()
+    }
+
     /// The successor, if the commit ends the group (§11.2).
     pub fn reinit(&self) -> Option<&ReInit> {
         self.reinit.as_ref()

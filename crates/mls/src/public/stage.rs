@@ -80,6 +80,8 @@ pub(crate) struct Change {
     pub(crate) extensions: Arc<GroupExtensions>,
     lifetimes: LifetimePolicy,
     fresh: Vec<(Vec<u8>, Slot)>,
+    /// The tree before the path, and from where on `fresh` holds the keys of the path.
+    before_path: Option<(Tree, usize)>,
 }
 
 /// A member that a commit adds.
@@ -117,6 +119,7 @@ impl Change {
             extensions,
             lifetimes: config.lifetime.checking(lifetimes),
             fresh: Vec::new(),
+            before_path: None,
         };
         change.require(list, committer)?;
         change.ask_external_senders(base);
@@ -289,6 +292,7 @@ impl Change {
         steps: &[PathStep],
         keys: &[HpkePublicKey],
     ) -> Result<Vec<u8>, Error> {
+        self.before_path = Some((self.state.tree.clone(), self.fresh.len()));
         for (step, key) in steps.iter().zip(keys) {
             self.fresh.push((key.as_slice().to_vec(), Slot::parent(step.node.to_array())));
         }
@@ -345,6 +349,7 @@ impl Change {
         for key in &keys {
             self.state.suite.kem().validate_public_key(key.as_slice()).map_err(|_| Rule::InvalidPublicKey)?;
         }
+        check_distinct(&leaf, &keys)?;
         let parent_hash = self.fill_path(leaf_index, &steps, &keys)?;
         if leaf.parent_hash() != Some(parent_hash.as_slice()) {
             return Err(Rule::PathParentHash.into());
@@ -384,9 +389,10 @@ impl Change {
             // A slot may have been filled twice in one commit; only what stands there now counts.
             if key_at(&self.state.tree, *slot)? == Some(key.as_slice()) {
                 let read = |suspect| key_at(&self.state.tree, suspect);
-                self.state.index.check_unique(key, *slot, read).map_err(key_conflict)?;
+                self.state.index.check_unique(key, *slot, read).map_err(|conflict| self.conflict(conflict))?;
             }
         }
+        self.check_path_is_new(&fresh)?;
         // An init key may not serve as the encryption key of a node too (checklist row 151).
         for added in &self.added {
             let read = |suspect| key_at(&self.state.tree, suspect);
@@ -396,6 +402,31 @@ impl Change {
             }
         }
         Ok(())
+    }
+
+    /// The keys of a path must be unlike every key of the tree that it is put into, those that it
+    /// replaces too (§12.4.2): who sends its old keys again has healed nothing.
+    fn check_path_is_new(&self, fresh: &[(Vec<u8>, Slot)]) -> Result<(), Error> {
+        let Some((tree, from)) = &self.before_path else { return Ok(()) };
+        let path = fresh.get(*from..).unwrap_or_default();
+        for (key, _) in path.iter().filter(|(_, slot)| !matches!(slot.place(), Place::LeafSignature(_))) {
+            let holder = self.state.index.holder(key, |suspect| key_at(tree, suspect)).map_err(key_conflict)?;
+            if holder.is_some() {
+                return Err(Rule::PathKeyUnchanged.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// What a conflict of a new key means: a signature key that an added client shares with a member
+    /// says that they are one (§12.2).
+    fn conflict(&self, conflict: KeyConflict<TreeError>) -> Error {
+        let KeyConflict::Duplicate(new, other) = &conflict else { return key_conflict(conflict) };
+        let added = |leaf_index| self.added.iter().any(|added| added.leaf_index == leaf_index);
+        match (new.place(), other.place()) {
+            (Place::LeafSignature(new), Place::LeafSignature(_)) if added(new) => Rule::ClientAlreadyMember.into(),
+            _ => key_conflict(conflict),
+        }
     }
 
     /// Credential types: each new leaf against those in use, and its own against all members (§7.3).
@@ -473,6 +504,14 @@ pub(crate) fn leaf_class(leaf: &Leaf) -> Result<LeafClass, Error> {
 /// A leaf that takes the place of another must bring a new encryption key (§7.3).
 fn check_succession(old: &Member, new: &Leaf) -> Result<(), Rule> {
     if old.leaf().encryption_key() == new.encryption_key() { Err(Rule::EncryptionKeyUnchanged) } else { Ok(()) }
+}
+
+/// A path brings a new key for each of its nodes and for its leaf.
+fn check_distinct(leaf: &Leaf, keys: &[HpkePublicKey]) -> Result<(), Rule> {
+    let mut all: Vec<&[u8]> = keys.iter().map(|key| key.as_slice()).chain([leaf.encryption_key()]).collect();
+    all.sort_unstable();
+    let twice = all.windows(2).any(|pair| matches!(pair, [a, b] if a == b));
+    if twice { Err(Rule::PathKeyTwice) } else { Ok(()) }
 }
 
 fn policy_questions(list: &ProposalList, committer: Committer) -> Vec<Question> {

@@ -86,10 +86,12 @@ fn apply(group: &mut Group, pending: PendingCommit) {
 
 fn sent(pending: &PendingCommit, to: &[&str]) -> CommitBundle {
     let devices: Vec<_> = to.iter().map(|name| device(&format!("{name}/phone"))).collect();
-    let welcome = pending.welcome.clone().map(|welcome| WelcomeTo { devices, welcome });
+    let verdict = pending.questions().accept_unseen();
+    let delivery = pending.for_atomic_delivery(&verdict).unwrap();
+    let welcome = delivery.admission.welcome.clone().map(|welcome| WelcomeTo { devices, welcome });
     CommitBundle {
-        commit: pending.message.clone(),
-        group_info: pending.group_info.clone().unwrap(),
+        commit: delivery.message.to_vec(),
+        group_info: delivery.admission.group_info.clone().unwrap(),
         welcomes: welcome.into_iter().collect(),
     }
 }

@@ -135,13 +135,10 @@ impl Peer for Keyroom {
         let inputs = Inputs { now: now(), psks: &self.psks };
         let (pending, _) = builder.build(self.signer.as_ref(), &inputs, self.rng.as_mut()).unwrap();
         let verdict = pending.questions().accept_unseen();
-        let committed = Committed {
-            message: pending.message.clone(),
-            welcome: pending.welcome.clone(),
-            tree: pending.ratchet_tree.clone(),
-        };
-        group.apply(pending.into_staged(), &verdict).unwrap();
-        committed
+        let message = pending.message(&verdict).unwrap().to_vec();
+        let (applied, _) = group.apply(pending.into_staged(), &verdict).unwrap();
+        let Applied::Epoch { admission, .. } = applied else { panic!("an epoch was expected, not {applied:?}") };
+        Committed { message, welcome: admission.welcome, tree: admission.ratchet_tree }
     }
 
     fn propose(&mut self, proposal: &Proposal) -> Vec<u8> {
