@@ -30,6 +30,7 @@ mod disk;
 mod insider;
 mod populated;
 mod private;
+pub mod proposals;
 mod world;
 
 pub use bench::{BLANK, Bench, INFO, resigned, rule};

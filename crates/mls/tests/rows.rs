@@ -13,12 +13,14 @@ mod rows {
     mod a_syntax;
     mod b_primitives;
     mod c_credentials;
-    mod commits;
     mod d_leaf_nodes;
     mod e_key_packages;
     mod f_framing;
     mod g_private_messages;
     mod h_proposals;
+    mod i_proposal_lists;
+    mod j_external_commits;
     mod joining;
+    mod k_commits;
     mod leaves;
 }
