@@ -168,7 +168,7 @@ fn row_084_a_message_of_a_later_epoch_waits_outside() {
     // An honest message that overtook a commit is refused without a trace, and read once its time has come.
     let bob = &mut bench.members[1];
     let (pending, _) = bob.group.commit().build(bob.client.signer.as_ref(), &now(), rng).unwrap();
-    let commit = pending.message.clone();
+    let commit = keyroom_insider::sent(&pending);
     bob.apply(pending);
     let early = bob.send("early", rng);
     bench.refuses("overtaken", &early, later.clone());
@@ -583,7 +583,7 @@ fn row_103_in(config: Arc<Config>, altered: impl Fn(&[u8]) -> Vec<(Vec<u8>, Erro
     let rng = &mut keyroom_vectors::rng(103);
     let alice = &mut bench.members[0];
     let (pending, _) = alice.group.commit().build(alice.client.signer.as_ref(), &now(), rng).unwrap();
-    for (message, expected) in altered(&pending.message) {
+    for (message, expected) in altered(&keyroom_insider::sent(&pending)) {
         bench.refuses("altered", &message, expected);
     }
     let hidden = bench.members[0].group.config().handshakes == HandshakePolicy::Private;
@@ -596,7 +596,7 @@ fn row_103_in(config: Arc<Config>, altered: impl Fn(&[u8]) -> Vec<(Vec<u8>, Erro
         alice.commit(Vec::new(), &Alter::default(), rng).bytes()
     };
     bench.refuses("another own one", &another, Rule::OwnMessage);
-    let echo = bench.members[0].group.process(&pending.message, &now()).unwrap().received;
+    let echo = bench.members[0].group.process(&keyroom_insider::sent(&pending), &now()).unwrap().received;
     assert!(matches!(echo, Received::OwnCommit(id) if id == pending.id));
 }
 

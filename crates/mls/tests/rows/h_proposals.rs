@@ -389,7 +389,7 @@ fn row_128_a_psk_that_this_member_lacks_is_asked_for() {
     let Bench { members, rng, .. } = &mut bench;
     let Member { client, group } = &mut members[1];
     let (pending, _) = group.commit().psk(known).build(client.signer.as_ref(), &inputs, &mut **rng).unwrap();
-    let received = members[0].group.process(&pending.message, &inputs).unwrap().received;
+    let received = members[0].group.process(&keyroom_insider::sent(&pending), &inputs).unwrap().received;
     assert!(matches!(received, Received::Commit(_)));
 }
 
@@ -447,7 +447,7 @@ fn two_of_three(rng: &mut dyn CryptoRng) -> (Member, Member) {
     let bundle = package(&bob, &[ABLE], rng);
     let builder = alice.group.commit().add(bundle.key_package.clone()).add(package(&carol, &[], rng).key_package);
     let (pending, _) = builder.build(alice.client.signer.as_ref(), &now(), rng).unwrap();
-    let welcome = pending.welcome.clone().unwrap();
+    let welcome = keyroom_insider::admission(&pending).welcome.unwrap();
     alice.apply(pending);
     let group = bob.join(&welcome, bundle, config(), rng);
     (alice, Member { client: bob, group })
@@ -558,7 +558,7 @@ fn row_135_the_application_judges_every_proposal_from_outside() {
     };
     // Whoever commits it is asked, and whoever receives the commit.
     assert!(pending.questions().judge(authorised).is_err());
-    let read = |group: &mut Group| match group.process(&pending.message, &now()).unwrap().received {
+    let read = |group: &mut Group| match group.process(&keyroom_insider::sent(&pending), &now()).unwrap().received {
         Received::Commit(staged) => staged,
         other => panic!("a commit was expected, not {other:?}"),
     };
@@ -580,10 +580,10 @@ fn row_136_a_commit_waits_for_the_proposals_that_it_names() {
     let sent = bob.group.propose(remove(3), b"", signer, &now(), rng).unwrap();
     let (pending, _) = bob.group.commit().build(signer, &now(), rng).unwrap();
     let expected = NotYet::UnknownProposal(sent.reference.clone());
-    bench.refuses("too early", &pending.message, expected.clone());
+    bench.refuses("too early", &keyroom_insider::sent(&pending), expected.clone());
     assert_eq!(Error::from(expected).retry(), Retry::AfterSupply);
     assert_eq!(keeps(&mut bench.members[0], &sent.message), sent.reference);
-    bench.members[0].follow(&pending.message);
+    bench.members[0].follow(&keyroom_insider::sent(&pending));
 }
 
 #[test]

@@ -78,7 +78,6 @@ fn requiring(extension: u16) -> Proposal {
 #[test]
 fn row_139_one_invalid_proposal_spoils_the_list() {
     let mut bench = Bench::open();
-    let good = package(&mut bench, "gina");
     let mut unsigned = package(&mut bench, "hugo");
     unsigned.signature = vec![0; 64].as_slice().into();
     let early = resumption_psk(ResumptionPskUsage::Branch, 1);
@@ -91,7 +90,7 @@ fn row_139_one_invalid_proposal_spoils_the_list() {
         (requiring(0xff01), Rule::RequiredCapabilityNotSupported),
     ] {
         let name = format!("{expected}");
-        nobody_takes(&mut bench, &name, vec![add(&good), invalid], expected);
+        nobody_takes(&mut bench, &name, vec![remove(3), invalid], expected);
     }
     // Sent on its own it is not even kept, so that nobody can name it.
     let bob = bench.bob();
@@ -347,10 +346,11 @@ fn row_149_a_leaf_that_the_others_do_not_understand_is_refused() {
     let mut bench = Bench::open();
     let (client, bundle) = bench.newcomer("gina");
     let mut foreign = bundle.key_package;
-    foreign.leaf_node.credential = Credential::X509 { certificates: vec![b"der"[..].into()] };
-    foreign.leaf_node.capabilities.credentials.push(CredentialType::X509);
+    let credential_type = CredentialType(0xf100);
+    foreign.leaf_node.credential = Credential::Other { credential_type, body: b"x"[..].into() };
+    foreign.leaf_node.capabilities.credentials.push(credential_type);
     let foreign = resigned(foreign, &client, &mut keyroom_vectors::rng(3));
-    nobody_takes(&mut bench, "X.509", vec![add(&foreign)], Rule::CredentialNotSupportedByMembers);
+    nobody_takes(&mut bench, "a new type", vec![add(&foreign)], Rule::CredentialNotSupportedByMembers);
     bench.goes_on();
 }
 

@@ -155,8 +155,9 @@ fn row_159_who_rejoins_brings_what_an_update_would_have_to() {
     bench.refuses("without the suite", &message, Rule::LeafLacksCipherSuite);
     let foreign = Alter {
         parts: Some(Box::new(|parts| {
-            parts.credential = Credential::X509 { certificates: vec![b"der"[..].into()] };
-            parts.capabilities.credentials.push(CredentialType::X509);
+            let credential_type = CredentialType(0xf100);
+            parts.credential = Credential::Other { credential_type, body: b"x"[..].into() };
+            parts.capabilities.credentials.push(credential_type);
         })),
         ..Alter::default()
     };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use keyroom_crypto::CryptoRng;
 use keyroom_insider::proposals::{add, extensions, external_psk, group_context, reinit, remove};
 use keyroom_insider::{
     Alter, BLANK, Bench, Client, Disk, INFO, Insider, Member, Recipients, SecretParts, admission, commit, config, now,
@@ -10,7 +11,7 @@ use keyroom_insider::{
 use keyroom_mls::config::{Config, HandshakePolicy, Inputs};
 use keyroom_mls::error::{Error, NotYet, Rule, Usage};
 use keyroom_mls::group::{
-    Applied, CommitBuilder, Group, JoinOptions, PathChoice, PendingCommit, Received, Status, Waiting,
+    Applied, CommitBuilder, Founder, Group, JoinOptions, PathChoice, PendingCommit, Received, Status, Waiting,
 };
 use keyroom_mls::leaf_node::generate_key_pair;
 use keyroom_mls::public::{Observed, PublicGroup};
@@ -179,8 +180,9 @@ fn row_171_the_leaf_of_a_path_is_valid() {
         (
             "a credential that nobody reads",
             parts(|parts| {
-                parts.credential = Credential::X509 { certificates: vec![b"der"[..].into()] };
-                parts.capabilities.credentials.push(CredentialType::X509);
+                let credential_type = CredentialType(0xf100);
+                parts.credential = Credential::Other { credential_type, body: b"x"[..].into() };
+                parts.capabilities.credentials.push(credential_type);
             }),
             Rule::CredentialNotSupportedByMembers,
         ),
@@ -200,7 +202,7 @@ fn row_171_the_leaf_of_a_path_is_valid() {
     }
     let Bench { members, rng, .. } = &mut bench;
     let Member { client, group } = &mut members[0];
-    let foreign = Credential::X509 { certificates: vec![b"der"[..].into()] };
+    let foreign = Credential::Other { credential_type: CredentialType(0xf100), body: b"x"[..].into() };
     let own = group.commit().new_identity(client.signer.as_ref(), foreign);
     let own = own.build(client.signer.as_ref(), &now(), &mut **rng).map(drop);
     assert_eq!(own.unwrap_err(), Error::Rule(Rule::LeafLacksOwnCredential), "nor is it sent");
@@ -404,18 +406,35 @@ fn row_177_a_path_secret_that_does_not_open_is_noticed() {
     bench.goes_on();
 }
 
+/// Alice in memory and in storage, and Bob, whom she has let in.
+fn alice_on_disk(rng: &mut dyn CryptoRng) -> (Disk, Member, Member) {
+    let [alice, bob] = ["alice", "bob"].map(|name| Client::new(name, suite(1), rng));
+    let founder = Founder { bundle: alice.bundle(rng), group_id: b"room"[..].into(), extensions: extensions(&[]) };
+    let (mut group, created) = Group::create(suite(1), founder, config(), &now(), rng).unwrap();
+    let mut disk = Disk::of(created);
+    let bundle = bob.bundle(rng);
+    let builder = group.commit().add(bundle.key_package.clone());
+    let (pending, made) = builder.build(alice.signer.as_ref(), &now(), rng).unwrap();
+    disk.apply(made);
+    let (welcome, verdict) = (admission(&pending).welcome.unwrap(), pending.questions().accept_unseen());
+    disk.apply(group.apply(pending.into_staged(), &verdict).unwrap().1);
+    let bobs = bob.join(&welcome, bundle, config(), rng);
+    (disk, Member { client: alice, group }, Member { client: bob, group: bobs })
+}
+
 #[test]
 fn row_177_who_makes_a_commit_reads_its_secrets_from_storage() {
     // Nothing is encrypted to the committer: after a restart it derives what others decrypt.
-    let mut bench = Bench::open();
-    let made = alice_makes(&mut bench, |builder| builder, &now());
-    let alice = &bench.members[0].group;
-    let disk = Disk { records: alice.snapshot().unwrap(), version: alice.version() };
+    let rng = &mut keyroom_vectors::rng(3);
+    let (mut disk, mut alice, mut bob) = alice_on_disk(rng);
+    let (made, changes) = alice.group.commit().build(alice.client.signer.as_ref(), &now(), rng).unwrap();
+    disk.apply(changes);
     let (mut stored, _) = disk.open::<Group>(&config()).unwrap();
     let again = disk.attempt(&mut stored, |group| group.pending_commit(made.id, &now())).0.unwrap();
-    assert_eq!(again.staged().next_context(), made.staged().next_context());
-    let message = sent(&again);
-    others_take(&mut bench, &message, &now());
+    let verdict = again.questions().accept_unseen();
+    bob.follow(again.message(&verdict).unwrap());
+    stored.apply(again.into_staged(), &verdict).unwrap();
+    assert_eq!(stored.epoch_authenticator(), bob.group.epoch_authenticator());
 }
 
 #[test]
@@ -453,10 +472,10 @@ fn row_178_a_secret_that_is_garbage_for_one_member_is_noticed_by_that_member() {
 
 #[test]
 fn row_178_an_own_path_secret_that_was_damaged_in_storage_is_noticed() {
-    let mut bench = Bench::open();
-    let made = alice_makes(&mut bench, |builder| builder, &now());
-    let alice = &bench.members[0].group;
-    let mut disk = Disk { records: alice.snapshot().unwrap(), version: alice.version() };
+    let rng = &mut keyroom_vectors::rng(3);
+    let (mut disk, mut alice, _) = alice_on_disk(rng);
+    let (made, changes) = alice.group.commit().build(alice.client.signer.as_ref(), &now(), rng).unwrap();
+    disk.apply(changes);
     let record = disk.records.get_mut(&RecordKey::new(RecordKind::Pending, 0, made.id.0)).unwrap();
     // Three bytes of header, the message, no hidden content, then the leaf's key and the path secret.
     let message = keyroom_wire::Opaque::from(sent(&made)).to_bytes();
@@ -712,11 +731,12 @@ fn row_184_the_welcome_of_a_commit_that_lost_is_gone() {
 
 #[test]
 fn row_184_a_welcome_survives_a_kill_until_its_commit_is_accepted() {
-    let mut bench = Bench::open();
-    let gina = bench.newcomer("gina").1.key_package;
-    let made = alice_makes(&mut bench, |builder| builder.add(gina), &now());
-    let alice = &bench.members[0].group;
-    let disk = Disk { records: alice.snapshot().unwrap(), version: alice.version() };
+    let rng = &mut keyroom_vectors::rng(3);
+    let (mut disk, mut alice, _) = alice_on_disk(rng);
+    let gina = Client::new("gina", suite(1), rng).bundle(rng).key_package;
+    let builder = alice.group.commit().add(gina);
+    let (made, changes) = builder.build(alice.client.signer.as_ref(), &now(), rng).unwrap();
+    disk.apply(changes);
     let (mut stored, _) = disk.open::<Group>(&config()).unwrap();
     // The own commit comes back from the log: now it is accepted.
     let message = sent(&made);
