@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use keyroom_crypto::CryptoRng;
-use keyroom_insider::{Bench, INFO, below, count, now, seed};
+use keyroom_insider::{Bench, INFO, admission, below, count, now, seed, sent};
 use keyroom_memcheck::{Measuring, peak};
 use keyroom_mls::config::{Config, HandshakePolicy};
 use keyroom_mls::group::Group;
@@ -37,7 +37,7 @@ fn honest(bench: &mut Bench) -> Vec<Vec<u8>> {
     let removed = keyroom_wire::LeafIndex(3);
     let proposal = bob.group.propose(Proposal::Remove { removed }, b"", signer, &now(), rng).unwrap().message;
     let info = bob.group.group_info(INFO, signer, rng).unwrap();
-    vec![said, pending.message, pending.welcome.unwrap(), proposal, info]
+    vec![said, sent(&pending), admission(&pending).welcome.unwrap(), proposal, info]
 }
 
 /// Bytes exchanged for those that begin long vectors, claims of great length, or anything.

@@ -8,8 +8,8 @@ use keyroom_insider::{Client, Member, NOW, admission, agree, commit, config, now
 use keyroom_mls::config::{Config, HandshakePolicy, Inputs};
 use keyroom_mls::error::{Error, NotYet, Refusal, Rule, Usage};
 use keyroom_mls::group::{
-    Applied, ExternalJoins, Group, GroupInfoContent, JoinOptions, PathChoice, Received, Status, Succession, Successor,
-    TreeDelivery, propose_externally, propose_own_addition,
+    Admission, Applied, ExternalJoins, Group, GroupInfoContent, JoinOptions, PathChoice, Received, Status, Succession,
+    Successor, TreeDelivery, propose_externally, propose_own_addition,
 };
 use keyroom_mls::identity::{Judgement, Question};
 use keyroom_mls::secret_tree::{RatchetLimits, RatchetType, SecretTree, SecretTreeError};
@@ -379,8 +379,9 @@ fn a_branch_has_extensions_of_its_own_and_its_tree_may_travel_apart() {
     };
     let old = &members[0].group;
     let (_, _, pending, _) = old.succeed(suite(1), succession, founder.signer.as_ref(), config(), &now(), rng).unwrap();
-    assert_eq!(pending.staged().next_ratchet_tree().unwrap(), pending.ratchet_tree);
-    let (welcome, tree) = (pending.welcome.unwrap(), pending.ratchet_tree.unwrap());
+    let Admission { welcome, ratchet_tree, .. } = admission(&pending);
+    assert_eq!(pending.staged().next_ratchet_tree().unwrap(), ratchet_tree);
+    let (welcome, tree) = (welcome.unwrap(), ratchet_tree.unwrap());
     let blind = JoinOptions { predecessor: Some(&members[1].group), ..JoinOptions::new(&bundles) };
     let refused = Group::join(suite(1), &welcome, &blind, config(), &now(), rng).map(|_| ());
     assert_eq!(refused, Err(Error::Rule(Rule::TreeAbsent)));

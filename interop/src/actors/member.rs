@@ -99,9 +99,12 @@ impl Member {
         let inputs = Inputs { now, psks: &self.psks };
         let (pending, _) = builder.build(self.signer.as_ref(), &inputs, setup.rng())?;
         let ratchet_tree = if request.external_tree { pending.staged().next_ratchet_tree()? } else { None };
+        let verdict = judge(pending.questions())?;
+        // The runner hands out the Welcome when it has applied the commit.
+        let delivery = pending.for_atomic_delivery(&verdict)?;
         let response = CommitResponse {
-            commit: pending.message.clone(),
-            welcome: pending.welcome.clone().unwrap_or_default(),
+            commit: delivery.message.to_vec(),
+            welcome: delivery.admission.welcome.clone().unwrap_or_default(),
             ratchet_tree: ratchet_tree.unwrap_or_default(),
         };
         self.pending = Some(pending);

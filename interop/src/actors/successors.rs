@@ -2,7 +2,7 @@
 
 use keyroom_crypto::Signer;
 use keyroom_mls::config::Inputs;
-use keyroom_mls::group::{Group, JoinOptions, Status, Succession, Successor};
+use keyroom_mls::group::{Applied, Group, JoinOptions, Status, Succession, Successor};
 use keyroom_mls::key_package::KeyPackageBundle;
 use keyroom_wire::{Encode, KeyPackage, MlsMessage};
 
@@ -142,13 +142,14 @@ fn found(old: &Member, succession: Succession, signer: Box<dyn Signer>, setup: &
     let inputs = Inputs { now: setup.now(), psks: &psks };
     let (mut group, _, pending, _) =
         old.group.succeed(suite, succession, signer.as_ref(), config, &inputs, setup.rng())?;
+    let verdict = judge(pending.questions())?;
+    let (applied, _) = group.apply(pending.into_staged(), &verdict)?;
+    let Applied::Epoch { admission, .. } = applied else { return Err(Failure::NothingPending) };
     let response = CreateSubgroupResponse {
-        welcome: pending.welcome.clone().unwrap_or_default(),
-        ratchet_tree: pending.ratchet_tree.clone().unwrap_or_default(),
+        welcome: admission.welcome.unwrap_or_default(),
+        ratchet_tree: admission.ratchet_tree.unwrap_or_default(),
         ..CreateSubgroupResponse::default()
     };
-    let verdict = judge(pending.questions())?;
-    group.apply(pending.into_staged(), &verdict)?;
     Ok((Member::new(old.identity.clone(), old.handshakes, signer, group, psks), response))
 }
 

@@ -28,7 +28,8 @@ impl Doors {
         let info = members[0].group.group_info(INFO, members[0].client.signer.as_ref(), &mut **rng).unwrap();
         let bob = &mut members[1];
         let builder = bob.group.commit().add(bundle.key_package.clone());
-        let welcome = builder.build(bob.client.signer.as_ref(), &now(), &mut **rng).unwrap().0.welcome.unwrap();
+        let (pending, _) = builder.build(bob.client.signer.as_ref(), &now(), &mut **rng).unwrap();
+        let welcome = keyroom_insider::admission(&pending).welcome.unwrap();
         Self { bundles: [bundle], welcome, eve, eve_bundle, info }
     }
 

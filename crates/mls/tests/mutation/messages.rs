@@ -31,7 +31,7 @@ fn honest(bench: &mut Bench) -> Vec<Vec<u8>> {
     let signer = bob.client.signer.as_ref();
     let said = bob.group.encrypt(b"a message of some length", b"data", signer, rng).unwrap().message;
     let builder = bob.group.commit().add(bundle.key_package.clone()).remove(LeafIndex(3));
-    let commit = builder.build(signer, &now(), rng).unwrap().0.message;
+    let commit = keyroom_insider::sent(&builder.build(signer, &now(), rng).unwrap().0);
     let remove = Proposal::Remove { removed: LeafIndex(3) };
     let proposal = bob.group.propose(remove, b"", signer, &now(), rng).unwrap().message;
     let update = bob.group.propose_update(b"", signer, None, &now(), rng).unwrap().message;

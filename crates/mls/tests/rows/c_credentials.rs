@@ -202,7 +202,7 @@ fn update_is_asked_about(bench: &mut Bench, message: &[u8], about: impl Fn(&Ques
     let dana = &mut bench.members[2];
     let signer = dana.client.signer.as_ref();
     let (pending, _) = dana.group.commit().build(signer, &now(), &mut keyroom_vectors::rng(5)).unwrap();
-    let commit = pending.message;
+    let commit = keyroom_insider::sent(&pending);
     let received = staged(&mut bench.members[0], &commit);
     asked(received.questions(), &about);
     let observer = bench.observer.as_mut().unwrap();

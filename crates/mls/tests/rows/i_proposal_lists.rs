@@ -88,6 +88,7 @@ fn row_139_one_invalid_proposal_spoils_the_list() {
         (psk(early, 32), Rule::BranchPsk),
         (reinit(0), Rule::ReInitVersion),
         (requiring(0xff01), Rule::RequiredCapabilityNotSupported),
+        (group_context(extensions(&[(0xff02, b"x"), (0xff02, b"x")])), Rule::DuplicateExtension),
     ] {
         let name = format!("{expected}");
         nobody_takes(&mut bench, &name, vec![remove(3), invalid], expected);
@@ -293,11 +294,11 @@ fn row_149_a_tree_with_a_key_in_two_places_is_refused() {
     let mut bench = Bench::open();
     let erins = bench.leaf(4).encryption_key;
     let taken = update_to(&mut bench, 2, erins);
-    nobody_takes_kept(&mut bench, "an Update to the key of another member", &[taken], Rule::KeyNotUnique);
+    nobody_takes_kept(&mut bench, "an Update to the key of another member", &[taken], Rule::EncryptionKeyNotUnique);
     let fresh = keyroom_mls::leaf_node::generate_key_pair(suite(1), &mut keyroom_vectors::rng(9)).unwrap().public;
     let one = update_to(&mut bench, 2, fresh.clone());
     let other = update_to(&mut bench, 3, fresh);
-    nobody_takes_kept(&mut bench, "two Updates to one key", &[one, other], Rule::KeyNotUnique);
+    nobody_takes_kept(&mut bench, "two Updates to one key", &[one, other], Rule::EncryptionKeyNotUnique);
     bench.members.iter_mut().for_each(|member| {
         for kept in member.group.pending_proposals() {
             member.group.drop_proposal(&kept.reference).unwrap();
@@ -312,7 +313,12 @@ fn row_149_keys_may_change_places() {
     let mut bench = Bench::open();
     let (danas, erins) = (bench.leaf(3).encryption_key, bench.leaf(4).encryption_key);
     let to_erins = update_to(&mut bench, 2, erins.clone());
-    nobody_takes_kept(&mut bench, "one half of the exchange", std::slice::from_ref(&to_erins), Rule::KeyNotUnique);
+    nobody_takes_kept(
+        &mut bench,
+        "one half of the exchange",
+        std::slice::from_ref(&to_erins),
+        Rule::EncryptionKeyNotUnique,
+    );
     let to_danas = update_to(&mut bench, 3, danas.clone());
     for references in [[to_erins.clone(), to_danas.clone()], [to_danas, to_erins]] {
         let message = by_reference(&bench, &references);
@@ -336,7 +342,7 @@ fn row_149_a_key_that_a_remove_frees_may_come_back() {
     let mut heir = bundle.key_package;
     heir.leaf_node.encryption_key = danas;
     let heir = resigned(heir, &client, &mut keyroom_vectors::rng(3));
-    nobody_takes(&mut bench, "while Dana has it", vec![add(&heir)], Rule::KeyNotUnique);
+    nobody_takes(&mut bench, "while Dana has it", vec![add(&heir)], Rule::EncryptionKeyNotUnique);
     let message = by_value(&bench, vec![add(&heir), remove(3)]);
     bench.accepts(&message);
 }

@@ -320,14 +320,14 @@ fn row_166_a_joiner_brings_keys_that_no_remaining_member_has() {
     };
     let danas = bench.leaf(3).encryption_key.as_slice().to_vec();
     let message = eve.commits(&bench, vec![init()], &with_key(danas.clone()));
-    bench.refuses("Dana's encryption key", &message, Rule::KeyNotUnique);
+    bench.refuses("Dana's encryption key", &message, Rule::EncryptionKeyNotUnique);
     let message = eve.commits(&bench, vec![init(), remove(4)], &with_key(danas));
-    bench.refuses("Dana's encryption key in Erin's place", &message, Rule::KeyNotUnique);
+    bench.refuses("Dana's encryption key in Erin's place", &message, Rule::EncryptionKeyNotUnique);
     let parents: Vec<_> = bench.members[0].group.tree().parents().map(|entry| entry.unwrap()).collect();
     let aside = parents.iter().find(|(node, _)| !node.covers(BLANK)).unwrap().1.encryption_key.to_vec();
     drop(parents);
     let message = eve.commits(&bench, vec![init()], &with_key(aside));
-    bench.refuses("the key of a parent", &message, Rule::KeyNotUnique);
+    bench.refuses("the key of a parent", &message, Rule::ParentKeyNotUnique);
 
     // With Dana's signature key only Dana's own place can be taken.
     let dana = &bench.members[2].client;
@@ -339,7 +339,7 @@ fn row_166_a_joiner_brings_keys_that_no_remaining_member_has() {
     let beside = bench.bob().commit_of(joiner, leaf, signer, [value(init())], &Alter::default(), rng).bytes();
     let entries = [value(init()), value(remove(3))];
     let instead = bench.bob().commit_of(joiner, leaf, signer, entries, &Alter::default(), rng).bytes();
-    bench.refuses("Dana's signature key", &beside, Rule::KeyNotUnique);
+    bench.refuses("Dana's signature key", &beside, Rule::SignatureKeyNotUnique);
     bench.accepts(&instead);
     bench.goes_on();
 }

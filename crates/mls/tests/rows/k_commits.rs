@@ -237,12 +237,16 @@ fn row_173_a_path_brings_no_key_that_stands_in_the_tree() {
     let (_, aside) = keys_on_and_off_the_path(&bench);
     let danas = bench.leaf(3).encryption_key;
     let signature_key = HpkePublicKey::from(bench.leaf(3).signature_key.as_slice().to_vec());
-    for (name, key) in [("a leaf", danas), ("a parent", aside), ("a signature", signature_key)] {
+    for (name, key, in_node, in_leaf) in [
+        ("a leaf", danas, Rule::ParentKeyNotUnique, Rule::EncryptionKeyNotUnique),
+        ("a parent", aside, Rule::ParentKeyNotUnique, Rule::ParentKeyNotUnique),
+        ("a signature", signature_key, Rule::KeyInTwoRoles, Rule::KeyInTwoRoles),
+    ] {
         let at_node = key.clone();
         let message = altered(&bench, vec![], &with_keys(move |keys| keys[0] = at_node.clone()));
-        bench.refuses(&format!("the key of {name} in a node"), &message, Rule::KeyNotUnique);
+        bench.refuses(&format!("the key of {name} in a node"), &message, in_node);
         let message = altered(&bench, vec![], &with_leaf_key(key));
-        bench.refuses(&format!("the key of {name} in the leaf"), &message, Rule::KeyNotUnique);
+        bench.refuses(&format!("the key of {name} in the leaf"), &message, in_leaf);
     }
     bench.goes_on();
 }
