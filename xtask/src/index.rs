@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::workspace::{Aliases, Name, Source};
 
-pub(crate) use self::errors::{Made, Rewording, is_protocol, made_in};
+use self::errors::Rewording;
+
+pub(crate) use self::errors::Made;
 pub(crate) use self::functions::Function;
 
 /// The enums each variant of which a row, or the list of what lies beyond the rows, must name.
@@ -33,11 +35,13 @@ impl Index {
             let aliases = Aliases::of_file(&source.syntax);
             index.functions.insert(source.path.clone(), functions::of_file(source, &aliases));
             index.items.insert(source.path.clone(), items::of_file(&source.syntax));
-            if is_protocol(source) {
+            if errors::declares(source) {
                 let variants = errors::variants_in(&source.syntax);
                 index.units.extend(variants.iter().filter(|variant| variant.is_unit).map(|v| v.name.clone()));
                 index.variants.extend(variants.into_iter().map(|variant| variant.name));
-                let (made, rewordings) = made_in(source, &aliases);
+            }
+            if errors::makes(source) {
+                let (made, rewordings) = errors::made_in(source, &aliases);
                 index.made.extend(made);
                 index.rewordings.extend(rewordings);
             }

@@ -129,8 +129,10 @@ impl Check<'_> {
                 continue;
             }
             // Those of the five enums are held against the code in one go.
-            if !ERRORS.contains(&name.owner.as_str()) && self.index.places(&name).is_empty() {
-                self.gap(Gap::NeverMade { name: name.clone() });
+            let never = Gap::NeverMade { name: name.clone() };
+            let unmade = !ERRORS.contains(&name.owner.as_str()) && self.index.places(&name).is_empty();
+            if unmade && !self.checked.gaps.contains(&never) {
+                self.gap(never);
             }
             let tests = self.tests.get(&row.number).map_or(&[][..], Vec::as_slice);
             if !tests.is_empty() && !tests.iter().any(|test| self.index.named_by(test).contains(&name)) {

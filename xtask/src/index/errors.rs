@@ -20,6 +20,8 @@ use crate::workspace::{Aliases, Name, Source, attributes_say, is_test_only};
 
 /// The crates whose errors the rows are about. Others have enums of the same names.
 const PROTOCOL: [&str; 3] = ["crates/wire/src/", "crates/crypto/src/", "crates/mls/src/"];
+/// Those that make errors of the crates above besides.
+const PROVIDERS: [&str; 2] = ["crates/rustcrypto/src/", "crates/awslc/src/"];
 
 /// A place that makes a variant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,9 +42,14 @@ pub(crate) struct Rewording {
     pub(crate) to: Name,
 }
 
-/// Whether a file belongs to the code whose errors the rows are about.
-pub(crate) fn is_protocol(source: &Source) -> bool {
+/// Whether a file declares errors that the rows are about.
+pub(super) fn declares(source: &Source) -> bool {
     !source.for_tests && PROTOCOL.iter().any(|folder| source.path.starts_with(folder))
+}
+
+/// Whether a file makes errors that the rows are about.
+pub(super) fn makes(source: &Source) -> bool {
+    declares(source) || (!source.for_tests && PROVIDERS.iter().any(|folder| source.path.starts_with(folder)))
 }
 
 /// A variant of an enum.
@@ -96,7 +103,7 @@ impl Parse for RuleLine {
 }
 
 /// The places of a file that make variants, of whatever enum, and its rewordings.
-pub(crate) fn made_in(source: &Source, aliases: &Aliases) -> (Vec<Made>, Vec<Rewording>) {
+pub(super) fn made_in(source: &Source, aliases: &Aliases) -> (Vec<Made>, Vec<Rewording>) {
     let mut maker = Maker::new(source, aliases);
     maker.visit_file(&source.syntax);
     (maker.made, maker.rewordings)

@@ -92,10 +92,10 @@ impl Executable {
     }
 }
 
-/// Compiles the copy.
-pub(super) fn build(root: &Path, target_folder: &Path, what: &What<'_>) -> Result<Built, String> {
+/// Compiles these targets of tests in the copy.
+pub(super) fn build(root: &Path, target_folder: &Path, targets: &BTreeSet<Target>) -> Result<Built, String> {
     let mut command = Command::new(env!("CARGO"));
-    command.current_dir(root).env("CARGO_TARGET_DIR", target_folder).args(what.arguments());
+    command.current_dir(root).env("CARGO_TARGET_DIR", target_folder).args(arguments(targets));
     let output = command.output().map_err(|error| format!("cargo: {error}\n"))?;
     let (mut executables, mut faults) = (Vec::new(), Vec::new());
     for line in String::from_utf8_lossy(&output.stdout).lines() {
@@ -114,33 +114,16 @@ pub(super) fn build(root: &Path, target_folder: &Path, what: &What<'_>) -> Resul
     Ok(Built::Faults(faults))
 }
 
-/// What is compiled.
-pub(super) enum What<'a> {
-    /// The libraries of the protocol, without code.
-    Check,
-    /// These targets of tests.
-    Tests(&'a BTreeSet<Target>),
-}
-
-impl What<'_> {
-    fn arguments(&self) -> Vec<String> {
-        let mut arguments: Vec<String> = match self {
-            Self::Check => ["check", "--lib", "-p", "keyroom-mls", "-p", "keyroom-wire"].map(str::to_owned).into(),
-            Self::Tests(targets) => {
-                let mut arguments = vec!["test".to_owned(), "--no-run".to_owned()];
-                let packages: BTreeSet<&str> = targets.iter().map(|target| &*target.package).collect();
-                arguments.extend(packages.into_iter().flat_map(|package| ["-p".to_owned(), package.to_owned()]));
-                if targets.iter().any(|target| target.kind == "lib") {
-                    arguments.push("--lib".to_owned());
-                }
-                let tests = targets.iter().filter(|target| target.kind == "test");
-                arguments.extend(tests.flat_map(|target| ["--test".to_owned(), target.name.clone()]));
-                arguments
-            }
-        };
-        arguments.push("--message-format=json".to_owned());
-        arguments
+fn arguments(targets: &BTreeSet<Target>) -> Vec<String> {
+    let mut arguments = ["test", "--no-run", "--message-format=json"].map(str::to_owned).to_vec();
+    let packages: BTreeSet<&str> = targets.iter().map(|target| &*target.package).collect();
+    arguments.extend(packages.into_iter().flat_map(|package| ["-p".to_owned(), package.to_owned()]));
+    if targets.iter().any(|target| target.kind == "lib") {
+        arguments.push("--lib".to_owned());
     }
+    let tests: BTreeSet<&str> = targets.iter().filter(|it| it.kind == "test").map(|it| &*it.name).collect();
+    arguments.extend(tests.into_iter().flat_map(|name| ["--test".to_owned(), name.to_owned()]));
+    arguments
 }
 
 fn executable(artifact: Artifact) -> Option<Executable> {
