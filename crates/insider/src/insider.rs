@@ -7,7 +7,7 @@ use keyroom_crypto::{CryptoRng, Secret, Signer, Suite, labels};
 use keyroom_mls::group::Group;
 use keyroom_mls::key_schedule::{AeadKey, CommitSecret, EpochSecrets, InitSecret, JoinerSecret};
 use keyroom_mls::leaf_node::{LeafNodeParts, LeafPlace, generate_key_pair, sign_leaf};
-use keyroom_mls::psk::PskSecret;
+use keyroom_mls::psk::{PskSecret, psk_secret};
 use keyroom_mls::record::{RecordKey, RecordKind, RecordValue};
 use keyroom_mls::secret_tree::{MessageKey, RatchetLimits, RatchetType, SecretTree, SecretTreeError};
 use keyroom_mls::transcript;
@@ -57,6 +57,8 @@ pub struct Alter<'a> {
     pub recipients: Recipients,
     /// From which init secret an external committer goes on.
     pub init: Init,
+    /// The PSKs of the key schedule, in this order.
+    pub psks: Vec<(PreSharedKeyId, Secret)>,
 }
 
 /// To which leaves path secrets are encrypted.
@@ -138,32 +140,42 @@ impl Made {
         parts: &SecretParts,
         rng: &mut dyn CryptoRng,
     ) -> Welcome {
-        let mut encrypted_group_info = info.to_bytes();
-        let (key, nonce) = (self.welcome_key.key.expose(), self.welcome_key.nonce.expose());
-        suite.aead_seal(key, nonce, b"", &mut encrypted_group_info).unwrap();
-        let secrets = GroupSecrets {
-            joiner_secret: parts.joiner_secret.as_deref().unwrap_or(&self.joiner_secret),
-            path_secret: parts.path_secret.as_deref(),
-            psks: parts.psks.clone(),
-        };
-        let package = &self.added[0];
-        let plaintext = [secrets.to_bytes().as_slice(), &parts.trailing].concat();
-        let key = package.init_key.as_slice();
-        let sealed = labels::encrypt_with_label(suite, key, "Welcome", &encrypted_group_info, &plaintext, rng).unwrap();
-        Welcome {
-            cipher_suite: suite.cipher_suite(),
-            secrets: vec![keyroom_wire::EncryptedGroupSecrets {
-                new_member: labels::key_package_ref(suite, &package.to_bytes()),
-                encrypted_group_secrets: sealed,
-            }],
-            encrypted_group_info: encrypted_group_info.into(),
-        }
+        seal_welcome(suite, (&self.welcome_key, &self.joiner_secret), &self.added[0], &info.to_bytes(), parts, rng)
     }
 
     /// The path secret that the leaf shall get.
     pub fn path_secret_for(&self, leaf: LeafIndex) -> Option<Vec<u8>> {
         let found = self.path.iter().find(|(step, _)| step.node.covers(leaf));
         found.map(|(_, secret)| secret.expose().to_vec())
+    }
+}
+
+/// A Welcome for one client, around whatever takes the place of a GroupInfo.
+pub(crate) fn seal_welcome(
+    suite: &dyn Suite,
+    (key, joiner_secret): (&AeadKey, &[u8]),
+    package: &KeyPackage,
+    info: &[u8],
+    parts: &SecretParts,
+    rng: &mut dyn CryptoRng,
+) -> Welcome {
+    let mut encrypted_group_info = info.to_vec();
+    suite.aead_seal(key.key.expose(), key.nonce.expose(), b"", &mut encrypted_group_info).unwrap();
+    let secrets = GroupSecrets {
+        joiner_secret: parts.joiner_secret.as_deref().unwrap_or(joiner_secret),
+        path_secret: parts.path_secret.as_deref(),
+        psks: parts.psks.clone(),
+    };
+    let plaintext = [secrets.to_bytes().as_slice(), &parts.trailing].concat();
+    let key = package.init_key.as_slice();
+    let sealed = labels::encrypt_with_label(suite, key, "Welcome", &encrypted_group_info, &plaintext, rng).unwrap();
+    Welcome {
+        cipher_suite: suite.cipher_suite(),
+        secrets: vec![keyroom_wire::EncryptedGroupSecrets {
+            new_member: labels::key_package_ref(suite, &package.to_bytes()),
+            encrypted_group_secrets: sealed,
+        }],
+        encrypted_group_info: encrypted_group_info.into(),
     }
 }
 
@@ -415,7 +427,7 @@ impl<'a> Insider<'a> {
         let init = encapsulated.map_or(self.secrets.init_secret(), |(_, init)| init);
         let joiner = JoinerSecret::derive(suite, init, commit_secret, &context.to_bytes()).unwrap();
         let joiner_secret = joiner.expose().to_vec();
-        let member = joiner.into_member(suite, &PskSecret::none(suite));
+        let member = joiner.into_member(suite, &combined(suite, &change.psks));
         let welcome_key = member.welcome_key_nonce(suite).unwrap();
         let (secrets, _) = member.into_epoch(suite, &context.to_bytes()).unwrap().into_secrets(suite).unwrap();
         let tag = secrets.confirmation_tag(suite, &confirmed);
@@ -425,6 +437,12 @@ impl<'a> Insider<'a> {
         alter(&change.message, &mut message);
         Made { message, context, tree, joiner_secret, path: path_secrets, secrets, welcome_key, tag, added }
     }
+}
+
+/// The PSKs in this order as one secret.
+pub(crate) fn combined(suite: &dyn Suite, psks: &[(PreSharedKeyId, Secret)]) -> PskSecret {
+    let psks: Vec<_> = psks.iter().map(|(id, psk)| (id, psk)).collect();
+    psk_secret(suite, &psks, u16::MAX).unwrap()
 }
 
 /// What can be applied of the proposals; the tree before the adds, and who was added.

@@ -27,7 +27,9 @@
 mod bench;
 mod counting;
 mod disk;
+mod forged;
 mod insider;
+pub mod naive;
 mod populated;
 mod private;
 pub mod proposals;
@@ -36,6 +38,7 @@ mod world;
 pub use bench::{BLANK, Bench, INFO, resigned, rule};
 pub use counting::{Counting, Tally};
 pub use disk::{Disk, Stored};
+pub use forged::{Forged, Sealed};
 pub use insider::{Alter, Init, Insider, Made, Recipients, SecretParts};
 pub use populated::{FIRST, Populated};
 pub use private::Private;

@@ -148,6 +148,13 @@ impl Counts {
         self.table.range(Counted::CredentialInUse(0)..).filter_map(|(counted, _)| counted.credential_in_use())
     }
 
+    /// The cipher suites that all `members` support.
+    pub fn cipher_suites_of_all(&self, members: u32) -> impl Iterator<Item = CipherSuite> + '_ {
+        let suites = Counted::CipherSuite(0)..=Counted::CipherSuite(u16::MAX);
+        let of_all = self.table.range(suites).filter(move |(_, count)| **count == members);
+        of_all.map(|(counted, _)| CipherSuite(counted.value()))
+    }
+
     /// Checks a leaf that these counts already include against the other members (§7.3).
     ///
     /// # Errors
@@ -184,6 +191,14 @@ impl Counts {
             && required.proposal_types.iter().all(|t| self.every_member_supports_proposal(*t, members))
             && required.credential_types.iter().all(|t| self.every_member_supports_credential(*t, members));
         ensure(supported, Rule::RequiredCapabilityNotSupported)?;
+        self.check_external_senders(extensions, members)
+    }
+
+    /// Checks that every member understands the credentials of the external senders (§12.1.8.1).
+    ///
+    /// # Errors
+    /// [`Rule::ExternalSenderCredential`].
+    pub fn check_external_senders(&self, extensions: &GroupExtensions, members: u32) -> Result<(), Rule> {
         let mut senders = extensions.external_senders().iter();
         let understood =
             senders.all(|s| self.every_member_supports_credential(s.credential.credential_type(), members));

@@ -134,6 +134,10 @@ rules! {
     DuplicateExtension = "duplicate-extension", "13.4";
     /// A known extension whose data does not parse.
     MalformedExtension = "malformed-extension", "13.4";
+    /// A list of required capabilities longer than what a leaf may list.
+    TooManyRequiredCapabilities = "too-many-required-capabilities", "11.1";
+    /// More external senders than any group has.
+    TooManyExternalSenders = "too-many-external-senders", "12.1.8.1";
 
     // Key packages, §10
     /// A key package of another protocol version than the group's.
@@ -229,21 +233,37 @@ rules! {
     PathParentHash = "path-parent-hash", "7.9.2";
 
     // Trees, §7.9.2, §12.4.3.1, §12.4.3.3
-    /// A ratchet tree that is empty or ends with a blank node.
-    TreeShape = "tree-shape", "12.4.3.3";
+    /// A ratchet tree without any node.
+    TreeEmpty = "tree-empty", "12.4.3.3";
+    /// A ratchet tree that ends with a blank node.
+    TreeEndsBlank = "tree-ends-blank", "12.4.3.3";
+    /// A ratchet tree that ends with a parent: its right half is blank and should have been cut off.
+    TreeNotTruncated = "tree-not-truncated", "7.7";
     /// The tree does not have the hash that the GroupContext names.
     TreeHash = "tree-hash", "12.4.3.1";
-    /// A parent node without exactly one valid parent-hash chain.
+    /// A parent node that no parent hash below it vouches for: whoever could has another one.
     ParentHash = "parent-hash", "7.9.2";
-    /// An unmerged leaf that is out of order, blank, elsewhere, or missing further down.
-    UnmergedLeaves = "unmerged-leaves", "12.4.3.1";
+    /// A parent node that no parent hash below it vouches for: whoever could has none.
+    ParentHashAbsent = "parent-hash-absent", "7.9.2";
+    /// A parent node whose unmerged leaves leave nobody below it whose parent hash could vouch for it.
+    ParentHashResolution = "parent-hash-resolution", "7.9.2";
+    /// Unmerged leaves of a parent that are not in increasing order, each once.
+    UnmergedLeaves = "unmerged-leaves", "7.1";
+    /// An unmerged leaf that is blank or not below its parent.
+    UnmergedLeafAbsent = "unmerged-leaf-absent", "12.4.3.1";
+    /// An unmerged leaf that a parent between it and the parent that lists it does not list.
+    UnmergedLeafSkipped = "unmerged-leaf-skipped", "12.4.3.1";
 
     // Welcome and GroupInfo, §12.4.3
     /// A Welcome without an entry for one of the given key packages.
     WelcomeNotForUs = "welcome-not-for-us", "12.4.3.1";
-    /// A Welcome whose cipher suite differs from the key package's or the group's.
+    /// A Welcome whose cipher suite differs from the key package's.
     WelcomeCipherSuite = "welcome-cipher-suite", "12.4.3.1";
-    /// Group secrets that do not decrypt or parse.
+    /// A GroupInfo of another cipher suite than the key package's.
+    GroupCipherSuite = "group-cipher-suite", "12.4.3.1";
+    /// Group secrets that do not decrypt.
+    GroupSecretsDecryption = "group-secrets-decryption", "12.4.3.1";
+    /// Group secrets that do not parse, or hold a secret of the wrong length.
     GroupSecrets = "group-secrets", "12.4.3.1";
     /// PSKs of a Welcome that do not fit a reinitialisation or a branch.
     WelcomePsks = "welcome-psks", "12.4.3.1";
@@ -251,10 +271,16 @@ rules! {
     GroupInfoContext = "group-info-context", "12.4.3";
     /// A confirmed transcript hash of another length than the suite's.
     TranscriptHashLength = "transcript-hash-length", "8.2";
-    /// A GroupInfo inside a Welcome that does not decrypt or parse.
+    /// A GroupInfo inside a Welcome that does not decrypt.
     GroupInfoDecryption = "group-info-decryption", "12.4.3.1";
-    /// The signature of a GroupInfo does not verify, or its signer is not a member.
+    /// A GroupInfo inside a Welcome that decrypts and does not parse.
+    GroupInfoContent = "group-info-content", "12.4.3.1";
+    /// The signature of a GroupInfo does not verify.
     GroupInfoSignature = "group-info-signature", "12.4.3.1";
+    /// The signer of a GroupInfo is a leaf that is blank or outside the tree.
+    GroupInfoSigner = "group-info-signer", "12.4.3.1";
+    /// A GroupInfo of a group that this client is in already.
+    AlreadyMember = "already-member", "12.4.3.1";
     /// A GroupContext of a protocol version other than the key package's.
     GroupVersion = "group-version", "12.4.3.1";
     /// No tree, neither in the GroupInfo nor beside it.
@@ -267,10 +293,18 @@ rules! {
     PathSecretNodeBlank = "path-secret-node-blank", "12.4.3.1";
     /// The first epoch of a reinitialised or branched group is not 1.
     SuccessorEpoch = "successor-epoch", "12.4.3.1";
-    /// A successor group that is not what the ReInit announced or the branch requires.
-    SuccessorParameters = "successor-parameters", "12.4.3.1";
-    /// A successor group with members who do not belong to it, or without some who do.
-    SuccessorMembers = "successor-members", "12.4.3.1";
+    /// A group that names another predecessor than the one given.
+    SuccessorOfAnother = "successor-of-another", "12.4.3.1";
+    /// A reinitialised group whose predecessor was not ended by a ReInit in the epoch named.
+    SuccessorNotAnnounced = "successor-not-announced", "11.2";
+    /// A reinitialised group that is not what the ReInit announced.
+    SuccessorParameters = "successor-parameters", "11.2";
+    /// A reinitialised group with other members than its predecessor.
+    SuccessorMembers = "successor-members", "11.2";
+    /// A branch of another protocol version or cipher suite than its group.
+    BranchParameters = "branch-parameters", "11.3";
+    /// A branch with somebody who is not a member of its group.
+    BranchMembers = "branch-members", "11.3";
     /// A GroupInfo without the key that an external joiner needs.
     ExternalPubAbsent = "external-pub-absent", "12.4.3.2";
 }

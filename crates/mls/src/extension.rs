@@ -11,6 +11,11 @@ use keyroom_wire::{
 };
 
 use crate::error::Rule;
+use crate::leaf_node::{MOST_LISTED, ensure};
+
+/// Most external senders that a group may list. A group has a handful; the key of each is checked
+/// whenever the group is opened.
+pub const MOST_EXTERNAL_SENDERS: usize = 256;
 
 /// A struct that holds extensions (§17.3, column "Message(s)").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -126,12 +131,19 @@ impl GroupExtensions {
     ///
     /// # Errors
     /// Those of [`ExtensionTable::check`]; [`Rule::MalformedExtension`] for `required_capabilities`
-    /// and `external_senders`; [`Rule::InvalidPublicKey`] for the key of an external sender.
+    /// and `external_senders`; [`Rule::TooManyRequiredCapabilities`] for more than [`MOST_LISTED`] of a
+    /// kind; [`Rule::TooManyExternalSenders`] for more than [`MOST_EXTERNAL_SENDERS`];
+    /// [`Rule::InvalidPublicKey`] for the key of an external sender.
     pub fn validate(extensions: Extensions, suite: &dyn Suite, table: &ExtensionTable) -> Result<Self, Rule> {
         table.check(&extensions, ExtensionPlace::GroupContext)?;
-        let required_capabilities = read(&extensions, ExtensionType::REQUIRED_CAPABILITIES)?.unwrap_or_default();
+        let required_capabilities: RequiredCapabilities =
+            read(&extensions, ExtensionType::REQUIRED_CAPABILITIES)?.unwrap_or_default();
+        let RequiredCapabilities { extension_types, proposal_types, credential_types } = &required_capabilities;
+        let longest = extension_types.len().max(proposal_types.len()).max(credential_types.len());
+        ensure(longest <= MOST_LISTED, Rule::TooManyRequiredCapabilities)?;
         let external_senders: Vec<ExternalSender> =
             read(&extensions, ExtensionType::EXTERNAL_SENDERS)?.unwrap_or_default();
+        ensure(external_senders.len() <= MOST_EXTERNAL_SENDERS, Rule::TooManyExternalSenders)?;
         for sender in &external_senders {
             let key = sender.signature_key.as_slice();
             suite.validate_signature_key(key).map_err(|_| Rule::InvalidPublicKey)?;

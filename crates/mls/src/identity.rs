@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use keyroom_wire::{Credential, ExternalSender, LeafIndex, Proposal, Sender, SignaturePublicKey};
+use keyroom_wire::{CipherSuite, Credential, ExternalSender, LeafIndex, Proposal, Sender, SignaturePublicKey};
 
 use crate::tree::Leaf;
 
@@ -70,6 +70,14 @@ pub enum Question {
     },
     /// An external sender that the group starts to trust with proposals.
     ExternalSender(ExternalSender),
+    /// The first members of a new group all support other cipher suites too: is the one chosen the best
+    /// of them (§11)? A founder is asked who adds somebody in epoch 0, and so is an observer.
+    CipherSuite {
+        /// The group's.
+        chosen: CipherSuite,
+        /// The others, without reserved values.
+        others: Vec<CipherSuite>,
+    },
     /// A proposal that takes effect: may its proposer make it, and may the committer commit it?
     Proposal {
         /// What is proposed.

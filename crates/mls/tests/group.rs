@@ -394,7 +394,7 @@ fn a_branch_has_extensions_of_its_own_and_its_tree_may_travel_apart() {
 fn a_branch_holds_some_members_of_the_old_group_and_no_others() {
     let rng = &mut keyroom_vectors::rng(9);
     let members = room(&["alice", "bob", "charlie"], 1, config(), rng);
-    for (guest, outcome) in [("bob", Ok(())), ("mallory", Err(Error::Rule(Rule::SuccessorMembers)))] {
+    for (guest, outcome) in [("bob", Ok(())), ("mallory", Err(Error::Rule(Rule::BranchMembers)))] {
         let founder = Client::new("alice", suite(1), rng);
         let guest = Client::new(guest, suite(1), rng);
         let bundles = [guest.bundle(rng)];

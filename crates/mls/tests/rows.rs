@@ -20,7 +20,10 @@ mod rows {
     mod h_proposals;
     mod i_proposal_lists;
     mod j_external_commits;
-    mod joining;
     mod k_commits;
+    mod l_trees;
     mod leaves;
+    mod m_welcomes;
+    mod n_lifecycle;
+    mod readers;
 }

@@ -66,6 +66,7 @@ impl Group {
         let mut context = GroupContext::new(suite.cipher_suite(), group_id);
         context.extensions = extensions.extensions().clone();
         let (mut tree, index, counts) = first_tree(suite, leaf, rng)?;
+        counts.check_external_senders(&extensions, tree.members())?;
         context.tree_hash = Opaque::from(tree.tree_hash()?.as_slice());
         let (secrets, encryption) = EpochSecret::random(suite, rng).into_secrets(suite)?;
         let confirmation_tag = secrets.confirmation_tag(suite, b"");

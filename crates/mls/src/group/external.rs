@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use keyroom_crypto::{CryptoRng, Secret, Signer, Suite};
 use keyroom_wire::{
-    Commit, Content, Decode, Encode, ExtensionType, ExternalPub, FramedContent, HpkePublicKey, LeafIndex,
+    Commit, Content, Decode, Encode, ExtensionType, ExternalPub, FramedContent, GroupId, HpkePublicKey, LeafIndex,
     LeafNodeSource, Limits, MlsMessage, Opaque, PreSharedKeyId, Proposal, ProposalOrRef, Psk, PublicMessage, Sender,
     UpdatePath, WireFormat,
 };
@@ -39,6 +39,7 @@ pub struct ExternalJoinBuilder<'a> {
     config: Arc<Config>,
     ratchet_tree: Option<&'a [u8]>,
     resync: Option<LeafIndex>,
+    groups: &'a [GroupId],
     psks: Vec<Psk>,
     authenticated_data: Vec<u8>,
     group_info: Option<GroupInfoContent>,
@@ -88,6 +89,7 @@ impl Group {
             config,
             ratchet_tree: None,
             resync: None,
+            groups: &[],
             psks: Vec::new(),
             authenticated_data: Vec::new(),
             group_info: None,
@@ -104,6 +106,12 @@ impl<'a> ExternalJoinBuilder<'a> {
     /// Removes an own earlier leaf in the same commit.
     pub fn resync(self, removed: LeafIndex) -> Self {
         Self { resync: Some(removed), ..self }
+    }
+
+    /// The groups that this client is in: it cannot join them again (§12.4.3), unless it takes the
+    /// place of an own earlier leaf.
+    pub fn groups(self, groups: &'a [GroupId]) -> Self {
+        Self { groups, ..self }
     }
 
     /// Mixes in a pre-shared key, for instance a resumption PSK that proves earlier membership.
@@ -142,11 +150,14 @@ impl<'a> ExternalJoinBuilder<'a> {
             return Err(Usage::WrongMessageKind.into());
         };
         if info.group_context.cipher_suite != self.suite.cipher_suite() {
-            return Err(Rule::WelcomeCipherSuite.into());
+            return Err(Rule::GroupCipherSuite.into());
         }
         let external = info.extensions.read::<ExternalPub>(ExtensionType::EXTERNAL_PUB, &Limits::default());
         let external = external.map_err(|_| Rule::MalformedExtension)?.ok_or(Rule::ExternalPubAbsent)?;
         let signed = SignedInfo::new(self.suite, info, self.ratchet_tree, &self.config)?;
+        if self.resync.is_none() && self.groups.contains(&signed.info.group_context.group_id) {
+            return Err(Rule::AlreadyMember.into());
+        }
         let (public, mut questions) = signed.validate(self.resync, &self.config, inputs, Seed::random(rng))?;
         let (kem_output, init_secret) = InitSecret::encapsulate(self.suite, &external.external_pub, rng)?;
         let proposals = self.proposals(kem_output, rng);
@@ -216,7 +227,7 @@ impl<'a> ExternalJoinBuilder<'a> {
 
     fn path(
         &self,
-        group_id: &keyroom_wire::GroupId,
+        group_id: &GroupId,
         change: &mut Change,
         signer: &dyn Signer,
         inputs: &Inputs<'_>,

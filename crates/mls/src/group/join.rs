@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use keyroom_crypto::{CryptoRng, Secret, Suite, Zeroizing, labels};
 use keyroom_wire::{
-    Decode, Encode, EncryptedGroupSecrets, GroupInfo, GroupSecrets, KeyPackageRef, LeafIndex, Limits, MlsMessage,
-    PreSharedKeyId, Psk, ResumptionPskUsage, Welcome,
+    Decode, Encode, EncryptedGroupSecrets, GroupId, GroupInfo, GroupSecrets, KeyPackageRef, LeafIndex, Limits,
+    MlsMessage, PreSharedKeyId, Psk, ResumptionPskUsage, Welcome,
 };
 
 use super::keys::PathKeys;
@@ -35,14 +35,17 @@ pub struct JoinOptions<'a> {
     /// The ratchet tree, if it does not travel inside the GroupInfo: an encoded `ratchet_tree`.
     pub ratchet_tree: Option<&'a [u8]>,
     /// The group that this one succeeds, for a reinitialisation or a branch (§11.2, §11.3). Without
-    /// it a Welcome with such a PSK is refused.
+    /// it a Welcome with such a PSK is refused, and with it any other.
     pub predecessor: Option<&'a Group>,
+    /// The groups that this client is in: it cannot join them again (§12.4.3.1). A store refuses
+    /// besides to found a group that it holds.
+    pub groups: &'a [GroupId],
 }
 
 impl<'a> JoinOptions<'a> {
-    /// Only key packages.
+    /// Only key packages: the tree is inside, and the client is in no other group.
     pub fn new(bundles: &'a [KeyPackageBundle]) -> Self {
-        Self { bundles, ratchet_tree: None, predecessor: None }
+        Self { bundles, ratchet_tree: None, predecessor: None, groups: &[] }
     }
 }
 
@@ -113,12 +116,18 @@ impl Group {
             return Err(Rule::GroupSecrets.into());
         }
         let usage = successor_usage(&secrets.psks)?;
+        if options.predecessor.is_some() && usage.is_none() {
+            return Err(Rule::WelcomePsks.into());
+        }
         let member = member_secret(suite, &secrets, options.predecessor, &config, inputs)?;
         let info = open_group_info(suite, &member, &welcome, &config.limits)?;
         if info.group_context.cipher_suite != suite.cipher_suite() {
-            return Err(Rule::WelcomeCipherSuite.into());
+            return Err(Rule::GroupCipherSuite.into());
         }
         let signed = SignedInfo::new(suite, info, options.ratchet_tree, &config)?;
+        if options.groups.contains(&signed.info.group_context.group_id) {
+            return Err(Rule::AlreadyMember.into());
+        }
         let own_leaf = own_leaf(&signed, bundle)?;
         let context = signed.info.group_context.to_bytes();
         let (epoch, encryption) = member.into_epoch(suite, &context)?.into_secrets(suite)?;
@@ -184,7 +193,7 @@ fn open_secrets(
     let context = welcome.encrypted_group_info.as_slice();
     let private = bundle.init_private.expose();
     labels::decrypt_with_label(suite, private, "Welcome", context, &entry.encrypted_group_secrets)
-        .map_err(|_| Rule::GroupSecrets.into())
+        .map_err(|_| Rule::GroupSecretsDecryption.into())
 }
 
 /// The use of the one resumption PSK for a reinitialisation or a branch, if there is one; more than
@@ -206,7 +215,7 @@ fn member_secret(
     config: &Config,
     inputs: &Inputs<'_>,
 ) -> Result<MemberSecret, Error> {
-    let own = |group_id: &keyroom_wire::GroupId, epoch| {
+    let own = |group_id: &GroupId, epoch| {
         predecessor.filter(|group| group.group_id() == group_id).and_then(|group| group.kept_psk(epoch))
     };
     let psk_secret = psks::combine(suite, &secrets.psks, own, config, inputs)?;
@@ -222,7 +231,7 @@ fn open_group_info(
     let key = member.welcome_key_nonce(suite)?;
     let mut buffer = welcome.encrypted_group_info.as_slice().to_vec();
     suite.aead_open(key.key.expose(), key.nonce.expose(), b"", &mut buffer).map_err(|_| Rule::GroupInfoDecryption)?;
-    GroupInfo::from_bytes(&buffer, limits).map_err(|_| Rule::GroupInfoDecryption.into())
+    GroupInfo::from_bytes(&buffer, limits).map_err(|_| Rule::GroupInfoContent.into())
 }
 
 /// The leaf that is identical to the one in our key package (checklist row 215).

@@ -53,6 +53,18 @@ impl Group {
         Ok(OutgoingMessage { message, generation, changes: self.changed(changes) })
     }
 
+    /// The generation that the next own application message of this epoch will have. Its signature does
+    /// not cover it, so that a member can encrypt what somebody else has signed once more: data that
+    /// name their generation can be read once only (RFC 9750 §8.3).
+    ///
+    /// # Errors
+    /// [`Usage::NotMember`]; [`Refusal::RatchetExhausted`]; [`Error::Missing`].
+    pub fn next_generation(&self) -> Result<u32, Error> {
+        self.check_active()?;
+        let (key, _) = self.secret_tree.next_key(self.own_leaf, RatchetType::Application)?;
+        Ok(key.generation)
+    }
+
     /// Wraps a signed handshake message as its wire format says and encodes it. A private one spends
     /// a key.
     pub(super) fn protect(

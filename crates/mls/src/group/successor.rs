@@ -3,6 +3,7 @@
 //! A successor is a new group whose first commit adds all members and carries one resumption PSK of
 //! the old group; its first shared epoch is 1.
 
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -19,6 +20,7 @@ use crate::key_package::KeyPackageBundle;
 use crate::proposals::PskContext;
 use crate::public::SignedInfo;
 use crate::record::ChangeSet;
+use crate::tree::Tree;
 
 /// How a group succeeds another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,57 +105,50 @@ impl Group {
 /// Checks a group that is joined as a successor against its predecessor (§12.4.3.1, rows 219–221).
 pub(super) fn check_joined(usage: Option<&Psk>, predecessor: Option<&Group>, signed: &SignedInfo) -> Result<(), Error> {
     let Some(Psk::Resumption { usage, psk_group_id, psk_epoch }) = usage else { return Ok(()) };
-    let old = predecessor.filter(|group| group.group_id() == psk_group_id).ok_or(Rule::SuccessorParameters)?;
+    let old = predecessor.filter(|group| group.group_id() == psk_group_id).ok_or(Rule::SuccessorOfAnother)?;
     let context = &signed.info.group_context;
     if context.epoch != 1 {
         return Err(Rule::SuccessorEpoch.into());
     }
     match usage {
         ResumptionPskUsage::ReInit => {
-            let Status::Reinitialised(reinit) = &old.status else { return Err(Rule::SuccessorParameters.into()) };
-            let announced = reinit.group_id == context.group_id
+            let Status::Reinitialised(reinit) = &old.status else { return Err(Rule::SuccessorNotAnnounced.into()) };
+            if *psk_epoch != old.epoch() {
+                return Err(Rule::SuccessorNotAnnounced.into());
+            }
+            let as_announced = reinit.group_id == context.group_id
                 && reinit.version == context.version
                 && reinit.cipher_suite == context.cipher_suite
-                && reinit.extensions == context.extensions
-                && *psk_epoch == old.epoch();
-            if !announced {
+                && reinit.extensions == context.extensions;
+            if !as_announced {
                 return Err(Rule::SuccessorParameters.into());
             }
-            check_members(old, signed, Membership::Same)
+            if credentials(&old.public.tree)? == credentials(&signed.tree)? {
+                Ok(())
+            } else {
+                Err(Rule::SuccessorMembers.into())
+            }
         }
         ResumptionPskUsage::Branch => {
             let same = context.version == old.context().version && context.cipher_suite == old.context().cipher_suite;
             if !same {
-                return Err(Rule::SuccessorParameters.into());
+                return Err(Rule::BranchParameters.into());
             }
-            check_members(old, signed, Membership::Subset)
+            let known = credentials(&old.public.tree)?;
+            let is_known = |(credential, count)| known.get(credential).is_some_and(|members| members >= count);
+            if credentials(&signed.tree)?.iter().all(is_known) { Ok(()) } else { Err(Rule::BranchMembers.into()) }
         }
         ResumptionPskUsage::Application => Ok(()),
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Membership {
-    Same,
-    Subset,
-}
-
-/// Members are compared by credential: whether two credentials are one client beyond that is asked
-/// of the application, which judges every member of the new group.
-fn check_members(old: &Group, signed: &SignedInfo, membership: Membership) -> Result<(), Error> {
-    let mut known: Vec<Vec<u8>> = Vec::new();
-    for entry in old.public.tree.leaves() {
-        known.push(entry?.1.node().credential.to_vec());
+/// The credentials of a tree and how many members have each. Members are compared by credential:
+/// whether two credentials are one client beyond that is asked of the application, which judges
+/// every member of the new group.
+fn credentials(tree: &Tree) -> Result<BTreeMap<Vec<u8>, usize>, Error> {
+    let mut credentials = BTreeMap::new();
+    for entry in tree.leaves() {
+        *credentials.entry(entry?.1.node().credential.to_vec()).or_default() += 1;
     }
-    let mut found: Vec<Vec<u8>> = Vec::new();
-    for entry in signed.tree.leaves() {
-        found.push(entry?.1.node().credential.to_vec());
-    }
-    known.sort_unstable();
-    found.sort_unstable();
-    let fits = match membership {
-        Membership::Same => known == found,
-        Membership::Subset => found.iter().all(|credential| known.binary_search(credential).is_ok()),
-    };
-    if fits { Ok(()) } else { Err(Rule::SuccessorMembers.into()) }
+    Ok(credentials)
 }

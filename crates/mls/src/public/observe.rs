@@ -410,7 +410,7 @@ impl PublicState {
         if info.confirmation_tag != self.confirmation_tag {
             return Err(Rule::ConfirmationTag.into());
         }
-        let signer = self.leaf(info.signer)?.ok_or(Rule::GroupInfoSignature)?;
+        let signer = self.leaf(info.signer)?.ok_or(Rule::GroupInfoSigner)?;
         crate::group::info::verify_group_info(self.suite, &info, signer.signature_key())?;
         match info.extensions.get(keyroom_wire::ExtensionType::RATCHET_TREE) {
             Some(tree) if tree != self.tree.export()? => Err(Rule::TreesDiffer.into()),

@@ -135,6 +135,7 @@ impl Change {
             change.add(key_package.clone(), config, inputs)?;
         }
         change.check_group_support(base)?;
+        change.ask_for_cipher_suite(base);
         Ok(change)
     }
 
@@ -167,6 +168,19 @@ impl Change {
         let senders = self.extensions.external_senders().iter();
         let new = senders.filter(|sender| !known.contains(&sender.to_bytes()));
         self.questions.extend(new.cloned().map(Question::ExternalSender));
+    }
+
+    /// Who founds a group answers for its cipher suite when the first members come in (§11).
+    fn ask_for_cipher_suite(&mut self, base: &PublicState) {
+        if base.epoch() > 0 || self.added.is_empty() {
+            return;
+        }
+        let chosen = base.context.cipher_suite;
+        let of_all = self.state.counts.cipher_suites_of_all(self.state.tree.members());
+        let others: Vec<_> = of_all.filter(|suite| *suite != chosen).collect();
+        if !others.is_empty() {
+            self.questions.push(Question::CipherSuite { chosen, others });
+        }
     }
 
     fn update(

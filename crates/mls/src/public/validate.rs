@@ -51,7 +51,7 @@ impl SignedInfo {
         };
         let tree = Tree::import(suite, bytes, &config.limits, config.max_leaves)?;
         let signer = (info.signer.0 < tree.slots()).then(|| tree.leaf(info.signer)).transpose()?.flatten();
-        let signer = signer.ok_or(Rule::GroupInfoSignature)?;
+        let signer = signer.ok_or(Rule::GroupInfoSigner)?;
         crate::group::info::verify_group_info(suite, &info, signer.signature_key())?;
         Ok(Self { info, tree, suite })
     }
@@ -75,6 +75,7 @@ impl SignedInfo {
         tree.verify_parent_hashes()?;
         let index = index_of(&tree, seed)?;
         let counts = counts_of(&tree)?;
+        counts.check_external_senders(&extensions, tree.members())?;
         let expectation = LeafExpectation {
             suite,
             version: context.version,

@@ -37,8 +37,9 @@ impl Tree {
     /// in memory. Costs O(n log log n) hashes and little more than the size of the tree.
     ///
     /// # Errors
-    /// [`Rule::UnmergedLeaves`], [`Rule::ParentHash`]; [`TreeError::NotHashed`] before
-    /// [`Tree::tree_hash`]; [`TreeError::Missing`].
+    /// [`Rule::UnmergedLeaves`], [`Rule::UnmergedLeafAbsent`], [`Rule::UnmergedLeafSkipped`];
+    /// [`Rule::ParentHash`], [`Rule::ParentHashAbsent`], [`Rule::ParentHashResolution`];
+    /// [`TreeError::NotHashed`] before [`Tree::tree_hash`]; [`TreeError::Missing`].
     pub fn verify_parent_hashes(&self) -> Result<(), TreeError> {
         if self.hash.is_none() {
             return Err(TreeError::NotHashed);
@@ -96,20 +97,26 @@ impl Lists {
             self.verify(right, above)?;
         }
         let list = parent.map_or(&[][..], Parent::unmerged);
-        let increasing = list.is_sorted_by(|a, b| a < b);
-        if !increasing || !list.iter().all(|leaf| at.node.covers(*leaf) && self.list(*leaf, above)) {
+        if !list.is_sorted_by(|a, b| a < b) {
             return Err(Rule::UnmergedLeaves.into());
+        }
+        for leaf in list {
+            if !at.node.covers(*leaf) {
+                return Err(Rule::UnmergedLeafAbsent.into());
+            }
+            self.list(*leaf, above)?;
         }
         Ok(())
     }
 
     /// Whether a parent with so many parents from the root down to it may list the leaf.
-    fn list(&mut self, leaf: LeafIndex, above: u8) -> bool {
+    fn list(&mut self, leaf: LeafIndex, above: u8) -> Result<(), Rule> {
         let parents_above = self.parents_above.get(place(leaf)).copied().unwrap_or(BLANK);
-        let Some(listed) = self.listed.get_mut(place(leaf)) else { return false };
-        let complete = parents_above != BLANK && parents_above.checked_sub(above) == Some(*listed);
+        let listed = self.listed.get_mut(place(leaf)).filter(|_| parents_above != BLANK);
+        let listed = listed.ok_or(Rule::UnmergedLeafAbsent)?;
+        let complete = parents_above.checked_sub(above) == Some(*listed);
         *listed = listed.saturating_add(1);
-        complete
+        if complete { Ok(()) } else { Err(Rule::UnmergedLeafSkipped) }
     }
 }
 
@@ -121,6 +128,19 @@ fn place(leaf: LeafIndex) -> usize {
 fn split(list: &[LeafIndex], right: NodeId) -> (&[LeafIndex], &[LeafIndex]) {
     let middle = list.partition_point(|leaf| *leaf < right.first_leaf());
     list.split_at_checked(middle).unwrap_or((list, &[]))
+}
+
+/// What one side of a parent says about it; what speaks louder is greater.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Link {
+    /// Nobody there could end a chain.
+    Nobody,
+    /// Who could has no parent hash.
+    Absent,
+    /// Who could has another parent hash.
+    Differs,
+    /// A chain ends there.
+    Holds,
 }
 
 struct Chains<'a> {
@@ -141,26 +161,36 @@ impl Chains<'_> {
         let Some(parent) = at.parent()? else { return Ok(()) };
         let (in_left, in_right) = split(parent.unmerged(), right.node);
         // Two chains to one parent would need each hash to contain the other: the first is the only one.
-        let chained = self.chains(parent, (left, in_left), (right, in_right))?
-            || self.chains(parent, (right, in_right), (left, in_left))?;
-        if chained { Ok(()) } else { Err(Rule::ParentHash.into()) }
+        let link = match self.chain(parent, (left, in_left), (right, in_right))? {
+            Link::Holds => Link::Holds,
+            link => link.max(self.chain(parent, (right, in_right), (left, in_left))?),
+        };
+        match link {
+            Link::Holds => Ok(()),
+            Link::Differs => Err(Rule::ParentHash.into()),
+            Link::Absent => Err(Rule::ParentHashAbsent.into()),
+            Link::Nobody => Err(Rule::ParentHashResolution.into()),
+        }
     }
 
     /// Whether a node in the resolution of `child` has a parent hash that is valid with respect to
     /// the parent. Each side comes with the unmerged leaves of the parent in it.
-    fn chains(
+    fn chain(
         &mut self,
         parent: &Parent,
         (child, unmerged): (Subtree<'_>, &[LeafIndex]),
         (sibling, struck): (Subtree<'_>, &[LeafIndex]),
-    ) -> Result<bool, TreeError> {
+    ) -> Result<Link, TreeError> {
         if !lacks_one(child, unmerged) {
-            return Ok(false);
+            return Ok(Link::Nobody);
         }
-        let Some(found) = parent_hash_of_the_one(child, unmerged)? else { return Ok(false) };
+        let found = parent_hash_of_the_one(child, unmerged)?.unwrap_or_default();
+        if found.is_empty() {
+            return Ok(Link::Absent);
+        }
         let original = self.original(sibling, struck)?;
         let expected = self.hasher.parent_hash(parent.encryption_key(), parent.parent_hash(), &original);
-        Ok(found == expected.as_slice())
+        Ok(if found == expected.as_slice() { Link::Holds } else { Link::Differs })
     }
 
     /// The tree hash of a node without these leaves, which are in increasing order and below it.

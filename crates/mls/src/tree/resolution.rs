@@ -38,7 +38,7 @@ impl Tree {
     /// The resolution of a node, in order (§4.1.1).
     ///
     /// # Errors
-    /// [`TreeError::Missing`]; [`Rule::UnmergedLeaves`] if a parent lists a leaf that is blank.
+    /// [`TreeError::Missing`]; [`Rule::UnmergedLeafAbsent`] if a parent lists a leaf that is blank.
     pub fn resolution(&self, node: NodeId) -> Result<Vec<Recipient<'_>>, TreeError> {
         let mut out = Vec::new();
         let mut stack: Vec<Subtree<'_>> = self.here_or_above(node)?.into_iter().collect();
@@ -52,7 +52,7 @@ impl Tree {
                 out.push(Recipient { node: at.node, encryption_key: parent.encryption_key() });
                 for unmerged in parent.unmerged() {
                     let leaf = self.subtree(NodeId::leaf(*unmerged))?.map_or(Ok(None), |leaf| leaf.leaf())?;
-                    let encryption_key = leaf.ok_or(Rule::UnmergedLeaves)?.encryption_key();
+                    let encryption_key = leaf.ok_or(Rule::UnmergedLeafAbsent)?.encryption_key();
                     out.push(Recipient { node: NodeId::leaf(*unmerged), encryption_key });
                 }
             } else if let Some((left, right)) = at.children()? {

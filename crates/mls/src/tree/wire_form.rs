@@ -29,7 +29,8 @@ impl Tree {
     /// Nothing else is checked: [`Tree::tree_hash`] and [`Tree::verify_parent_hashes`] come next.
     ///
     /// # Errors
-    /// [`TreeError::Malformed`], [`TreeError::TooManyLeaves`], [`Rule::TreeShape`].
+    /// [`TreeError::Malformed`], [`TreeError::TooManyLeaves`], [`Rule::TreeEmpty`], [`Rule::TreeEndsBlank`],
+    /// [`Rule::TreeNotTruncated`].
     pub fn import(
         suite: &'static dyn Suite,
         bytes: &[u8],
@@ -38,7 +39,7 @@ impl Tree {
     ) -> Result<Self, TreeError> {
         let mut tree = Self::new(suite);
         let mut builder = Builder { geometry: tree.geometry, open: Vec::new() };
-        let mut ends_with_leaf = None;
+        let mut last = Err(Rule::TreeEmpty);
         let mut indexes = 0u32..;
         for node in RatchetTreeNodes::new(bytes, limits)? {
             let id = indexes.next().map(NodeId::from_array).ok_or(TreeError::OutOfRange)?;
@@ -47,16 +48,17 @@ impl Tree {
                 return Err(TreeError::TooManyLeaves { limit: max_leaves });
             }
             let node = node?;
-            ends_with_leaf = node.as_ref().and_then(|_| id.as_leaf());
+            last = match &node {
+                None => Err(Rule::TreeEndsBlank),
+                Some(_) => id.as_leaf().ok_or(Rule::TreeNotTruncated),
+            };
             match node {
                 None => {}
                 Some(NodeRef::Leaf(leaf)) => builder.leaf(LeafIndex(id.index), &leaf),
                 Some(NodeRef::Parent(parent)) => builder.parent(id, &parent),
             }
         }
-        // In a tree that ends with a parent the right half is blank: it should have been truncated.
-        let last = ends_with_leaf.ok_or(Rule::TreeShape)?;
-        tree.depth = depth_for(last);
+        tree.depth = depth_for(last?);
         tree.root = builder.finish(tree.depth);
         tree.no_blank_before = tree.first_blank_leaf()?.unwrap_or(LeafIndex(tree.slots()));
         Ok(tree)
