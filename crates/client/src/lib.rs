@@ -36,6 +36,7 @@ mod event;
 mod judge;
 mod live;
 mod options;
+mod payload;
 mod room;
 mod rows;
 mod slot;

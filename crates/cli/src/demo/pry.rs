@@ -94,7 +94,11 @@ fn attempt(state: &state::State, group: &mut Group, entry: &LogEntry, how: How) 
         Ok(Received::Commit(staged)) if staged.removes_us() => {
             (false, "it removes us, and holds no secret for us".into())
         }
-        Ok(Received::Application { data, .. }) => (true, format!("reads \"{}\"", String::from_utf8_lossy(&data))),
+        Ok(Received::Application { data, .. }) => {
+            // Before the text stands the number of its key.
+            let text = data.get(4..).unwrap_or_default();
+            (true, format!("reads \"{}\"", String::from_utf8_lossy(text)))
+        }
         Ok(_) => (true, "follows it".into()),
         Err(error) => (false, error.to_string()),
     };

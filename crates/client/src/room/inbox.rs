@@ -13,6 +13,7 @@ use super::{Room, devices};
 use crate::context::{Context, Env};
 use crate::event::{Event, MessageId, MessageState, Unreadable};
 use crate::judge::{ask, device_of};
+use crate::payload;
 use crate::rows::{Handshake, HistoryRow, Phase};
 use crate::{Error, Usage};
 
@@ -209,9 +210,9 @@ fn read(group: &mut Group, context: &Context, message: &[u8], now: u64) -> Resul
     let inputs = Inputs::at(now);
     let processed = group.process(message, &inputs)?;
     match (processed.received, processed.changes) {
-        (Received::Application { sender, epoch, data, .. }, Some(changes)) => {
+        (Received::Application { sender, epoch, generation, data, .. }, Some(changes)) => {
             let sender = device_of(&sender).ok_or(Error::Rejected)?;
-            let text = String::from_utf8(data).map_err(|_| Unreadable::NotText);
+            let text = payload::open(generation, &data);
             Ok(Read::Text { sender, epoch, text, changes })
         }
         (Received::Proposal(_), Some(changes)) => Ok(Read::Proposal { changes }),

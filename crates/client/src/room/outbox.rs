@@ -8,6 +8,7 @@ use keyroom_wire::Limits;
 use super::{Asked, Room};
 use crate::context::Env;
 use crate::event::{Event, MessageId, MessageState};
+use crate::payload;
 use crate::rows::{ClaimedPackage, Handshake, HistoryRow, Outgoing, Phase};
 use crate::transport::{Answer, Request};
 use crate::{Error, Usage};
@@ -99,7 +100,8 @@ impl Room {
     fn seal(&mut self, entry: u64, history: u64, env: &mut Env) -> Result<bool, Error> {
         let row = self.history_row(history)?;
         let sealed = self.with_group(|group, context| {
-            let sealed = group.encrypt(row.text.as_bytes(), b"", context.signer.as_ref(), &mut env.rng)?;
+            let payload = payload::seal(group.next_generation()?, &row.text);
+            let sealed = group.encrypt(&payload, b"", context.signer.as_ref(), &mut env.rng)?;
             Ok((group.epoch(), sealed))
         });
         let (epoch, sealed) = match sealed {
