@@ -40,6 +40,7 @@ pub(super) fn run(arguments: &[String]) -> Result<String, String> {
     fs::create_dir_all(&output).map_err(|error| format!("{}: {error}\n", output.display()))?;
     let mut command = Command::new(env!("CARGO"));
     command.current_dir(&root).args(["mutants", "--iterate", "--no-shuffle", "--output"]).arg(&output);
+    command.args(["--package", "keyroom-mls", "--package", "keyroom-wire"]);
     command.args(options.shard.iter().flat_map(|shard| ["--shard", shard]));
     if options.list {
         command.arg("--list");

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::memory::Finding;
 use super::super::sites::{Kind, Site};
+use super::LEFT_OUT;
 use crate::conformance::{Row, row_of};
 use crate::index::Index;
 use crate::workspace::Name;
@@ -59,7 +60,8 @@ impl Report<'_> {
         let mut idle = BTreeMap::new();
         for row in &self.rows {
             let names: BTreeSet<Name> = row.refused_with.iter().filter_map(Name::parse).collect();
-            let places: usize = names.iter().map(|name| self.index.places(name).len()).sum();
+            let places = names.iter().flat_map(|name| self.index.places(name));
+            let places = places.filter(|made| !made.path.starts_with(LEFT_OUT)).count();
             let of_row: Vec<&Finding> = self
                 .measured
                 .iter()
