@@ -56,3 +56,27 @@ fn is_called(credential: Option<&Credential>, name: &[u8]) -> bool {
 fn nobody(identity: &[u8]) -> Failure {
     Failure::NoSuchMember(String::from_utf8_lossy(identity).into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use keyroom_wire::{ExternalSender, Opaque, SignaturePublicKey};
+
+    use super::*;
+
+    fn sender(credential: Credential) -> Question {
+        Question::ExternalSender(ExternalSender { signature_key: SignaturePublicKey::from(&b"key"[..]), credential })
+    }
+
+    #[test]
+    fn only_basic_credentials_are_accepted() {
+        assert!(is_acceptable(&sender(Credential::basic(*b"ds"))));
+        assert!(!is_acceptable(&sender(Credential::X509 { certificates: vec![Opaque::from(&b"certificate"[..])] })));
+    }
+
+    #[test]
+    fn an_identity_is_compared_as_a_whole() {
+        let alice = Credential::basic(*b"alice");
+        assert!(is_called(Some(&alice), b"alice"));
+        assert!(!is_called(Some(&alice), b"ali") && !is_called(Some(&alice), b"alice2") && !is_called(None, b""));
+    }
+}

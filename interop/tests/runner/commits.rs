@@ -218,6 +218,20 @@ async fn a_commit_moves_nobody_until_it_is_applied_and_a_later_one_replaces_it()
 }
 
 #[tokio::test]
+async fn an_own_commit_may_come_back_like_anybody_elses() {
+    for mut runner in runners().await {
+        runner.create_group("alice", &["bob"]).await.unwrap();
+        let state_id = runner.state("alice");
+        let request = keyroom_interop::messages::CommitRequest { state_id, ..Default::default() };
+        let commit = runner.client("alice").commit(request).await.unwrap().commit;
+        let request =
+            keyroom_interop::messages::HandleCommitRequest { state_id, commit: commit.clone(), ..Default::default() };
+        let applied = runner.client("alice").handle_commit(request).await.unwrap();
+        runner.follow("bob", &[], &commit, &applied.epoch_authenticator).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn handshake_messages_have_the_form_that_was_asked_for() {
     for mut runner in runners().await {
         runner.create_group("alice", &["bob"]).await.unwrap();

@@ -17,11 +17,13 @@
 )]
 
 mod application;
+mod binary;
 mod branch;
 mod commits;
 mod external_joins;
 mod external_proposals;
 mod failures;
+mod key_packages;
 mod random;
 mod reinit;
 mod runner;
