@@ -38,6 +38,8 @@ fn is_acceptable(question: &Question) -> bool {
         Question::ExternalSender(sender) => matches!(sender.credential, Credential::Basic { .. }),
         // Whoever may propose by the RFC may propose here.
         Question::Proposal { .. } => true,
+        // The script has chosen.
+        Question::CipherSuite { .. } => true,
         _ => false,
     }
 }
@@ -71,6 +73,13 @@ mod tests {
     fn only_basic_credentials_are_accepted() {
         assert!(is_acceptable(&sender(Credential::basic(*b"ds"))));
         assert!(!is_acceptable(&sender(Credential::X509 { certificates: vec![Opaque::from(&b"certificate"[..])] })));
+    }
+
+    #[test]
+    fn the_suite_is_the_scripts_choice() {
+        let chosen = keyroom_wire::CipherSuite(1);
+        let others = vec![keyroom_wire::CipherSuite(7)];
+        assert!(is_acceptable(&Question::CipherSuite { chosen, others }));
     }
 
     #[test]

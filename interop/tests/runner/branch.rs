@@ -35,6 +35,6 @@ async fn nobody_enters_a_branch_who_was_not_in_the_group() {
         runner.create_group("alice", &["bob"]).await.unwrap();
         runner.create_group("mallory", &[]).await.unwrap();
         let refused = runner.branch("alice", &["bob", "mallory"], Vec::new(), false).await.unwrap_err();
-        assert!(refused.contains("SuccessorMembers"), "{refused}");
+        assert!(refused.contains("BranchMembers"), "{refused}");
     }
 }
