@@ -15,8 +15,8 @@ use keyroom_mls::tree::{Leaf, PathStep, Recipient, Tree};
 use keyroom_wire::{
     AuthenticatedContent, Commit, Content, Encode, FramedContent, FramedContentAuthData, GroupContext, GroupInfo,
     GroupSecrets, HpkePublicKey, KeyPackage, LeafIndex, LeafNode, LeafNodeSource, Mac, MlsMessage, Opaque,
-    PreSharedKeyId, Proposal, ProposalOrRef, PublicMessage, Sender, Signature, UpdatePath, UpdatePathNode, Welcome,
-    WireFormat,
+    PreSharedKeyId, Proposal, ProposalOrRef, ProposalRef, PublicMessage, Sender, Signature, UpdatePath, UpdatePathNode,
+    Welcome, WireFormat,
 };
 
 pub(crate) type Hook<'a, T> = Option<Box<dyn Fn(&mut T) + 'a>>;
@@ -25,6 +25,8 @@ pub(crate) type Hook<'a, T> = Option<Box<dyn Fn(&mut T) + 'a>>;
 #[derive(Default)]
 pub struct Alter<'a> {
     pub without_path: bool,
+    /// The tree after the proposals and before the path.
+    pub tree: Hook<'a, Tree>,
     /// The public keys of the path.
     pub keys: Hook<'a, Vec<HpkePublicKey>>,
     /// The new leaf before it is signed.
@@ -39,6 +41,8 @@ pub struct Alter<'a> {
     pub path: Hook<'a, UpdatePath>,
     /// The content before it is signed.
     pub content: Hook<'a, FramedContent>,
+    /// The signature, before what depends on it.
+    pub signature: Hook<'a, Signature>,
     /// Signature and confirmation tag.
     pub auth: Hook<'a, FramedContentAuthData>,
     /// The context of the new epoch.
@@ -59,6 +63,8 @@ pub struct Alter<'a> {
     pub init: Init,
     /// The PSKs of the key schedule, in this order.
     pub psks: Vec<(PreSharedKeyId, Secret)>,
+    /// What references stand for that this member has not kept, and who proposed it.
+    pub named: Vec<(ProposalRef, LeafIndex, Proposal)>,
 }
 
 /// To which leaves path secrets are encrypted.
@@ -275,12 +281,21 @@ impl<'a> Insider<'a> {
         self.tagged(signed.content, signed.auth)
     }
 
-    /// The proposals with their senders; those by reference as far as this member has kept them.
-    fn resolve(&self, proposals: &[ProposalOrRef], committer: Sender) -> Vec<(Proposal, Sender)> {
+    /// The proposals with their senders; those by reference as far as they are named or this member has
+    /// kept them.
+    fn resolve(
+        &self,
+        proposals: &[ProposalOrRef],
+        committer: Sender,
+        named: &[(ProposalRef, LeafIndex, Proposal)],
+    ) -> Vec<(Proposal, Sender)> {
         let kept = self.group.pending_proposals();
         let resolved = proposals.iter().filter_map(|entry| match entry {
             ProposalOrRef::Proposal(proposal) => Some((proposal.clone(), committer)),
             ProposalOrRef::Reference(reference) => {
+                if let Some((_, sender, proposal)) = named.iter().find(|(named, ..)| named == reference) {
+                    return Some((proposal.clone(), Sender::Member(*sender)));
+                }
                 let found = kept.iter().find(|kept| kept.reference == *reference)?;
                 Some(((*found.proposal).clone(), found.sender))
             }
@@ -340,8 +355,12 @@ impl<'a> Insider<'a> {
             }
         }
         let mut tree = self.group.tree().clone();
-        let resolved = self.resolve(&proposals, sender);
-        let (before_adds, added) = apply(&mut tree, &resolved);
+        let resolved = self.resolve(&proposals, sender, &change.named);
+        let (mut before_adds, added) = apply(&mut tree, &resolved);
+        if change.tree.is_some() {
+            alter(&change.tree, &mut before_adds);
+            alter(&change.tree, &mut tree);
+        }
         let leaf_index = match (sender, change.place) {
             (Sender::Member(leaf_index), _) | (_, Some(leaf_index)) => leaf_index,
             _ => tree.reserve(1 << 20).unwrap(),
@@ -418,6 +437,7 @@ impl<'a> Insider<'a> {
         let signed_in = change.signed_in.as_ref().unwrap_or(self.group.context());
         let wire_format = change.wire_format.unwrap_or(sent_as);
         let mut signed = self.sign_in(content, wire_format, signed_in, leaf_signer, rng);
+        alter(&change.signature, &mut signed.auth.signature);
         signed.wire_format = sent_as;
         let interim = self.group.interim_transcript_hash();
         let confirmed = transcript::confirmed_transcript_hash(suite, interim, &signed);

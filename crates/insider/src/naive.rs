@@ -7,9 +7,7 @@ use std::iter;
 
 use keyroom_crypto::Suite;
 use keyroom_mls::error::Rule;
-use keyroom_wire::{
-    Encode, HpkePublicKey, LeafIndex, LeafNode, LeafNodeSource, Node, Opaque, ParentNode, RatchetTree,
-};
+use keyroom_wire::{Encode, HpkePublicKey, LeafIndex, LeafNode, LeafNodeSource, Node, Opaque, ParentNode, RatchetTree};
 
 /// A tree as an array: leaf i stands at 2i, the root in the middle, and blanks are `None`. It always
 /// has a full number of nodes.

@@ -17,9 +17,7 @@ use keyroom_mls::key_package::{KeyPackageBuilder, KeyPackageBundle};
 use keyroom_mls::leaf_node::lifetime_from;
 use keyroom_mls::record::RecordKind;
 use keyroom_rustcrypto::RUSTCRYPTO;
-use keyroom_wire::{
-    CipherSuite, Credential, Decode, Extensions, GroupSecrets, Limits, Mac, MlsMessage, Reader,
-};
+use keyroom_wire::{CipherSuite, Credential, Decode, Extensions, GroupSecrets, Limits, Mac, MlsMessage, Reader};
 
 #[global_allocator]
 static ALLOCATOR: Watching = Watching;

@@ -1,1 +1,6 @@
-//! Holds no code: in `tests/`, Keyroom meets mls-rs and OpenMLS in one group.
+//! What mls-rs and OpenMLS do with the negative vectors, measured. In `tests/`, Keyroom meets both in
+//! one group. For tests only; never published.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test support")]
+
+pub mod passive;
+pub mod verdicts;

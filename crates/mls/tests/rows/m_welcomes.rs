@@ -1,9 +1,7 @@
 //! Section M: Welcome and GroupInfo.
 
 use keyroom_crypto::Secret;
-use keyroom_insider::{
-    Alter, BLANK, Bench, Client, Forged, INFO, Made, NOW, SecretParts, commit, config, now, suite,
-};
+use keyroom_insider::{Alter, BLANK, Bench, Client, Forged, INFO, Made, NOW, SecretParts, commit, config, now, suite};
 use keyroom_mls::config::Inputs;
 use keyroom_mls::error::{Error, NotYet, Rule};
 use keyroom_mls::group::{Group, JoinOptions};
@@ -11,9 +9,9 @@ use keyroom_mls::key_package::KeyPackageBundle;
 use keyroom_mls::public::PublicGroup;
 use keyroom_rustcrypto::RUSTCRYPTO;
 use keyroom_wire::{
-    CipherSuite, Credential, CredentialType, Decode, Encode, ExtensionType, Extensions, GroupId, GroupInfo, LeafIndex, LeafNode, MlsMessage, Opaque,
-    PreSharedKeyId, Proposal, ProposalType, ProtocolVersion, Psk, ReInit, RequiredCapabilities, ResumptionPskUsage,
-    Welcome,
+    CipherSuite, Credential, CredentialType, Decode, Encode, ExtensionType, Extensions, GroupId, GroupInfo, LeafIndex,
+    LeafNode, MlsMessage, Opaque, PreSharedKeyId, Proposal, ProposalType, ProtocolVersion, Psk, ReInit,
+    RequiredCapabilities, ResumptionPskUsage, Welcome,
 };
 
 use super::readers::{Readers, change_leaf, rng};
@@ -487,10 +485,7 @@ fn row_223_a_joiner_without_a_required_capability_is_refused() {
     let cases = [
         (required(|r| r.extension_types.push(ExtensionType(0xff05))), Rule::LeafLacksRequiredExtension),
         (required(|r| r.proposal_types.push(ProposalType(0xff06))), Rule::LeafLacksRequiredProposal),
-        (
-            required(|r| r.credential_types.push(CredentialType(0xff01))),
-            Rule::LeafLacksRequiredCredential,
-        ),
+        (required(|r| r.credential_types.push(CredentialType(0xff01))), Rule::LeafLacksRequiredCredential),
     ];
     for (required, expected) in cases {
         readers.refuse(expected, |forged| {
@@ -578,7 +573,8 @@ fn row_227_what_opened_the_welcome_is_not_kept() {
     let (group, changes) = joining.accept(&verdict).unwrap();
     let path_secret = invitation.path_secret.as_deref().unwrap();
     let init_private = invitation.bundle.init_private.expose();
-    let stored: Vec<_> = changes.writes.into_values().flatten().chain(group.snapshot().unwrap().into_values()).collect();
+    let stored: Vec<_> =
+        changes.writes.into_values().flatten().chain(group.snapshot().unwrap().into_values()).collect();
     let kept = |secret: &[u8]| stored.iter().any(|record| record.windows(secret.len()).any(|part| part == secret));
     assert!(kept(invitation.bundle.leaf_private.expose()), "the search finds what is kept");
     for spent in [init_private, &invitation.made.joiner_secret, path_secret] {

@@ -279,7 +279,10 @@ fn row_234_external_senders_must_be_few_known_to_all_and_have_keys_of_the_suite(
     }
     // Which variants these are.
     let all = [Rule::ExternalSenderCredential, Rule::InvalidPublicKey, Rule::TooManyExternalSenders];
-    assert_eq!(bad_senders(client.signer.public_key().clone()).into_iter().map(|(_, rule)| rule).collect::<Vec<_>>(), all);
+    assert_eq!(
+        bad_senders(client.signer.public_key().clone()).into_iter().map(|(_, rule)| rule).collect::<Vec<_>>(),
+        all
+    );
     bench.goes_on();
 }
 
@@ -353,9 +356,8 @@ fn row_236_a_founder_answers_for_its_cipher_suite_if_all_first_members_support_a
         let expected = others.map(|others| Question::CipherSuite { chosen: CipherSuite(1), others });
         assert_eq!(pending.questions().iter().find(asked), expected.as_ref());
         // Without an answer the commit takes no effect.
-        let judged = pending.questions().judge(|question| {
-            if asked(&question) { Judgement::Reject } else { Judgement::Accept }
-        });
+        let judged =
+            pending.questions().judge(|question| if asked(&question) { Judgement::Reject } else { Judgement::Accept });
         assert_eq!(judged.is_err(), expected.is_some());
         let verdict = pending.questions().accept_unseen();
         group.apply(pending.into_staged(), &verdict).unwrap();
@@ -431,9 +433,8 @@ fn row_237_the_key_of_a_message_is_gone_once_it_has_been_read() {
 #[test]
 fn row_238_commits_that_lost_and_epochs_that_were_left_are_not_kept() {
     let mut bench = Bench::new(1, Arc::new(Config { past_epochs: 2, ..Config::default() }));
-    let count = |group: &Group, kind: RecordKind| {
-        group.snapshot().unwrap().keys().filter(|key| key.kind == kind).count()
-    };
+    let count =
+        |group: &Group, kind: RecordKind| group.snapshot().unwrap().keys().filter(|key| key.kind == kind).count();
     let alice = &mut bench.members[0];
     for _ in 0..3 {
         alice.group.commit().build(alice.client.signer.as_ref(), &now(), &mut rng()).unwrap();

@@ -2,6 +2,7 @@
 //! member can do is done by each and followed by all.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod differential;
 mod peer;
 mod scenario;
 mod walk;

@@ -8,10 +8,14 @@ use keyroom_mls::group::{
 use keyroom_mls::key_package::{KeyPackageBuilder, KeyPackageBundle};
 use keyroom_mls::leaf_node::{Grease, lifetime_from};
 use keyroom_wire::{
-    CipherSuite, Credential, Decode, Encode, Extensions, GroupId, KeyPackage, LeafIndex, Limits, MlsMessage, Psk,
+    CipherSuite, Credential, Decode, Encode, ExtensionType, Extensions, GroupId, KeyPackage, LeafIndex, Limits,
+    MlsMessage, Psk,
 };
 
-use super::{Agreement, CONTEXT, Change, Committed, EXPORTED, Event, LABEL, PSK, PSK_ID, Peer, Proposal, Style, now};
+use super::{
+    Agreement, BASIC_REQUIRED, CONTEXT, Change, Committed, EXPORTED, Event, GroupExtensions, LABEL, PSK, PSK_ID, Peer,
+    Proposal, Style, now,
+};
 
 struct Keyroom {
     name: String,
@@ -132,6 +136,16 @@ impl Peer for Keyroom {
         if change.psk {
             builder = builder.psk(Psk::External { psk_id: PSK_ID.into() });
         }
+        if let Some(extensions) = change.extensions {
+            builder = builder.extensions(match extensions {
+                GroupExtensions::None => Extensions::new(),
+                GroupExtensions::BasicRequired => {
+                    let mut list = Extensions::new();
+                    list.set(ExtensionType::REQUIRED_CAPABILITIES, BASIC_REQUIRED);
+                    list
+                }
+            });
+        }
         let inputs = Inputs { now: now(), psks: &self.psks };
         let (pending, _) = builder.build(self.signer.as_ref(), &inputs, self.rng.as_mut()).unwrap();
         let verdict = pending.questions().accept_unseen();
@@ -201,5 +215,9 @@ impl Peer for Keyroom {
                 .map(|member| (member.leaf_index.0, identity(member.credential().unwrap())))
                 .collect(),
         }
+    }
+
+    fn insides(&self) -> Option<(&Group, &dyn Signer)> {
+        Some((self.group(), self.signer.as_ref()))
     }
 }

@@ -1,13 +1,17 @@
 use mls_rs::client_builder::MlsConfig;
+use mls_rs::extension::ExtensionType;
 use mls_rs::group::{CommitEffect, ExportedTree, ReceivedMessage};
 use mls_rs::identity::SigningIdentity;
 use mls_rs::identity::basic::{BasicCredential, BasicIdentityProvider};
 use mls_rs::mls_rules::{CommitOptions, DefaultMlsRules, EncryptionOptions};
 use mls_rs::psk::{ExternalPskId, PreSharedKey};
-use mls_rs::{CipherSuite, CipherSuiteProvider, Client, CryptoProvider, ExtensionList, Group, MlsMessage};
+use mls_rs::{CipherSuite, CipherSuiteProvider, Client, CryptoProvider, Extension, ExtensionList, Group, MlsMessage};
 use mls_rs_crypto_rustcrypto::RustCryptoProvider;
 
-use super::{Agreement, CONTEXT, Change, Committed, EXPORTED, Event, LABEL, PSK, PSK_ID, Peer, Proposal, Style};
+use super::{
+    Agreement, BASIC_REQUIRED, CONTEXT, Change, Committed, EXPORTED, Event, GroupExtensions, LABEL, PSK, PSK_ID, Peer,
+    Proposal, Style,
+};
 
 struct MlsRs<C: MlsConfig> {
     name: String,
@@ -89,6 +93,13 @@ impl<C: MlsConfig> Peer for MlsRs<C> {
         }
         if change.psk {
             builder = builder.add_external_psk(ExternalPskId::new(PSK_ID.to_vec())).unwrap();
+        }
+        if let Some(extensions) = change.extensions {
+            let mut list = ExtensionList::default();
+            if extensions == GroupExtensions::BasicRequired {
+                list.set(Extension::new(ExtensionType::REQUIRED_CAPABILITIES, BASIC_REQUIRED.to_vec()));
+            }
+            builder = builder.set_group_context_ext(list).unwrap();
         }
         let output = builder.build().unwrap();
         group.apply_pending_commit().unwrap();

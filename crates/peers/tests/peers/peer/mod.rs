@@ -8,6 +8,8 @@ mod openmls;
 pub(crate) use openmls::accepts as openmls_accepts;
 
 use keyroom_awslc::AWSLC;
+use keyroom_crypto::Signer;
+use keyroom_mls::group::Group;
 use keyroom_mls::leaf_node::Grease;
 use keyroom_rustcrypto::RUSTCRYPTO;
 
@@ -42,7 +44,20 @@ pub(crate) struct Change {
     pub(crate) removes: Vec<u32>,
     /// Whether [`PSK_ID`] is mixed in.
     pub(crate) psk: bool,
+    /// The new extensions of the group: none, or required capabilities.
+    pub(crate) extensions: Option<GroupExtensions>,
 }
+
+/// What extensions a group has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GroupExtensions {
+    None,
+    /// Required capabilities: basic credentials.
+    BasicRequired,
+}
+
+/// `required_capabilities` (RFC 9420 §11.1) with no extension and proposal types and one credential type.
+pub(crate) const BASIC_REQUIRED: &[u8] = &[0, 0, 2, 0, 1];
 
 /// A proposal to be sent by reference.
 #[derive(Clone, Debug)]
@@ -105,6 +120,10 @@ pub(crate) trait Peer {
     fn receive(&mut self, message: &[u8]) -> Result<Event, String>;
     fn own_leaf(&self) -> u32;
     fn agreement(&self) -> Agreement;
+    /// The group and the signature key, where the client can be made to break rules.
+    fn insides(&self) -> Option<(&Group, &dyn Signer)> {
+        None
+    }
 }
 
 /// A client outside any group.

@@ -1,16 +1,18 @@
 use openmls::prelude::tls_codec::{Deserialize, Serialize};
 use openmls::prelude::{
-    BasicCredential, Ciphersuite, CredentialWithKey, GroupId, KeyPackage, KeyPackageVerifyError, LeafNodeIndex,
-    LeafNodeParameters, MIXED_PLAINTEXT_WIRE_FORMAT_POLICY, MlsGroup, MlsGroupCreateConfig, MlsGroupJoinConfig,
-    MlsMessageBodyIn, MlsMessageIn, MlsMessageOut, OpenMlsProvider, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY,
-    PreSharedKeyProposal, ProcessedMessageContent, ProtocolVersion, RatchetTreeIn, Sender, StagedWelcome,
-    WireFormatPolicy,
+    BasicCredential, Ciphersuite, CredentialType, CredentialWithKey, Extension, Extensions, GroupId, KeyPackage,
+    KeyPackageVerifyError, LeafNodeIndex, LeafNodeParameters, MIXED_PLAINTEXT_WIRE_FORMAT_POLICY, MlsGroup,
+    MlsGroupCreateConfig, MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn, MlsMessageOut, OpenMlsProvider,
+    PURE_CIPHERTEXT_WIRE_FORMAT_POLICY, PreSharedKeyProposal, ProcessedMessageContent, ProtocolVersion, RatchetTreeIn,
+    RequiredCapabilitiesExtension, Sender, StagedWelcome, WireFormatPolicy,
 };
 use openmls::schedule::{ExternalPsk, PreSharedKeyId, Psk};
 use openmls_basic_credential::SignatureKeyPair;
 use openmls_rust_crypto::OpenMlsRustCrypto;
 
-use super::{Agreement, CONTEXT, Change, Committed, EXPORTED, Event, LABEL, PSK, PSK_ID, Peer, Proposal, Style};
+use super::{
+    Agreement, CONTEXT, Change, Committed, EXPORTED, Event, GroupExtensions, LABEL, PSK, PSK_ID, Peer, Proposal, Style,
+};
 
 struct OpenMls {
     name: String,
@@ -144,6 +146,16 @@ impl Peer for OpenMls {
         if change.psk {
             let proposal = PreSharedKeyProposal::new(psk_id(&self.provider, self.suite));
             builder = builder.add_proposal(openmls::prelude::Proposal::PreSharedKey(Box::new(proposal)));
+        }
+        if let Some(extensions) = change.extensions {
+            let list = match extensions {
+                GroupExtensions::None => Vec::new(),
+                GroupExtensions::BasicRequired => {
+                    let required = RequiredCapabilitiesExtension::new(&[], &[], &[CredentialType::Basic]);
+                    vec![Extension::RequiredCapabilities(required)]
+                }
+            };
+            builder = builder.propose_group_context_extensions(Extensions::from_vec(list).unwrap()).unwrap();
         }
         let bundle = builder
             .load_psks(self.provider.storage())

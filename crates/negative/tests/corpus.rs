@@ -1,0 +1,94 @@
+//! The committed corpus is what the generator makes, Keyroom does with each case what it says, and
+//! the rows agree with `conformance/`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use keyroom_negative::{Case, Effect, FILES, Kind, Reader, code, load, row_of_refusal};
+
+fn each(mut check: impl FnMut(&Case)) {
+    for file in FILES {
+        let cases = load(file);
+        assert!(!cases.is_empty(), "{file} has no case");
+        cases.iter().for_each(&mut check);
+    }
+}
+
+#[test]
+fn what_is_committed_is_what_is_generated() {
+    for (file, made) in keyroom_negative::generate() {
+        let committed = load(file);
+        assert_eq!(committed.len(), made.len(), "{file}: run `cargo run -p keyroom-negative`");
+        for (committed, made) in committed.iter().zip(&made) {
+            assert!(committed == made, "{file}, {}: run `cargo run -p keyroom-negative`", made.name());
+        }
+    }
+}
+
+#[test]
+fn every_bad_message_is_refused_with_its_code_and_leaves_no_trace() {
+    each(|case| {
+        let name = case.name();
+        let mut reader = Reader::open(case).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let error = reader.refuses(&case.bad).unwrap_or_else(|failure| panic!("{name}: {failure}"));
+        assert_eq!(code(&error), case.error, "{name}");
+        accepts_twin(&mut reader, case);
+    });
+}
+
+#[test]
+fn every_twin_is_accepted_by_a_reader_who_has_not_seen_the_bad_message() {
+    each(|case| accepts_twin(&mut Reader::open(case).unwrap(), case));
+}
+
+fn accepts_twin(reader: &mut Reader, case: &Case) {
+    let name = case.name();
+    let effect = reader.read(&case.twin.message()).unwrap_or_else(|error| panic!("{name}: twin: {error}"));
+    let expected = match case.twin.kind {
+        Kind::Welcome | Kind::Commit => Effect::Epoch(case.twin.epoch_authenticator.to_vec()),
+        Kind::Proposal => Effect::Proposal,
+        Kind::KeyPackage => Effect::KeyPackage,
+        Kind::Application => Effect::Data(b"text".to_vec()),
+    };
+    assert_eq!(effect, expected, "{name}: twin");
+}
+
+#[test]
+fn more_than_a_hundred_rows_have_a_case() {
+    let mut rows = BTreeSet::new();
+    each(|case| {
+        rows.insert(case.row);
+    });
+    assert!(rows.len() > 100, "{} rows", rows.len());
+}
+
+/// A row that is decided in `conformance/` says with which errors its breach ends.
+#[test]
+fn the_error_of_a_case_is_one_that_its_row_allows() {
+    let allowed = refused_with();
+    each(|case| {
+        let Some(variants) = allowed.get(&case.row) else { return };
+        let error = Reader::open(case).unwrap().refuses(&case.bad).unwrap();
+        let variant = row_of_refusal(&error);
+        assert!(variants.contains(&variant), "{}: {variant} is none of {variants:?}", case.name());
+    });
+}
+
+/// The variants of each enforced row.
+fn refused_with() -> BTreeMap<u16, Vec<String>> {
+    let folder = keyroom_negative::folder().join("../../conformance");
+    let mut rows = BTreeMap::new();
+    for file in FILES {
+        let path = folder.join(format!("{file}.toml"));
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        for table in text.split("[[row]]").skip(1) {
+            let Some((_, list)) = table.split_once("refused_with") else { continue };
+            let list = list.split_once(']').expect("a list").0;
+            let variants = list.split('"').skip(1).step_by(2).map(str::to_owned).collect();
+            let number = table.split_once("number = ").expect("a number").1;
+            let number = number.lines().next().unwrap().trim().parse().unwrap();
+            rows.insert(number, variants);
+        }
+    }
+    rows
+}
