@@ -33,6 +33,11 @@ compare *ARGUMENTS:
 interop *ARGUMENTS:
     cd interop && cargo run --release -- {{ARGUMENTS}}
 
+# The negative vectors, written anew, and what mls-rs and OpenMLS do with them.
+negative:
+    cargo run -p keyroom-negative
+    cargo run --release -p keyroom-peers -- verdicts
+
 # Licences, advisories and banned crates; needs cargo-deny.
 deny:
     cargo deny check

@@ -41,7 +41,7 @@ fn vectors(book: &mut Book, stage: &Stage) {
     edit(2, "a vector length with the prefix 11", GROUP_ID, &[4], &[0xc0, 0, 0, 0, 0, 0, 0, 4]);
     edit(3, "a vector length of four bytes written in two", GROUP_ID, &[4], &[0x40, 4]);
     edit(3, "a vector length of four bytes written in four", GROUP_ID, &[4], &[0x80, 0, 0, 4]);
-    edit(4, "a group identifier longer than the message", GROUP_ID, &[4], &[0xbf, 0xff, 0xff, 0xff]);
+    edit(5, "a group identifier of 2^30 bytes", GROUP_ID, &[4], &[0xbf, 0xff, 0xff, 0xff]);
     book.add(6, "a list of proposals that ends inside its last element", stage, |stage, rng| {
         let honest = stage.commit(vec![remove(DANA)], rng);
         Trial::commit(spliced(honest.clone(), PROPOSALS, &[7], &[6]), honest)

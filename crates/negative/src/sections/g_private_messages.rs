@@ -82,7 +82,9 @@ fn damage(book: &mut Book, stage: &Stage) {
         (107, "a ciphertext with its last bit changed", |m| {
             m.ciphertext = flip(m.ciphertext.as_slice(), m.ciphertext.len() - 1).into();
         }),
-        (107, "a ciphertext with its first bit changed", |m| m.ciphertext = flip(m.ciphertext.as_slice(), 0).into()),
+        (105, "a ciphertext with its first bit changed, to which the sender data are bound", |m| {
+            m.ciphertext = flip(m.ciphertext.as_slice(), 0).into()
+        }),
         (107, "a ciphertext without its last byte", |m| {
             m.ciphertext = m.ciphertext.as_slice()[..m.ciphertext.len() - 1].into();
         }),

@@ -142,7 +142,7 @@ fn authenticity(book: &mut Book, stage: &Stage) {
         let change = Alter { wire_format: Some(WireFormat::PRIVATE_MESSAGE), ..Alter::default() };
         trial(stage, values(vec![init()]), &change, rng)
     });
-    book.add(100, "an external commit for another epoch", stage, |stage, rng| {
+    book.add(83, "an external commit of the epoch before", stage, |stage, rng| {
         let change = Alter { content: Some(Box::new(|content| content.epoch -= 1)), ..Alter::default() };
         trial(stage, values(vec![init()]), &change, rng)
     });

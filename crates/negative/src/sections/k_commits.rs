@@ -107,8 +107,8 @@ fn secrets(book: &mut Book, stage: &Stage) {
         secret: Some(Box::new(move |_, secret: &mut Vec<u8>| change(secret))),
         ..Alter::default()
     };
-    altered(book, stage, 178, "path secrets with a byte more", &secret(|secret| secret.push(0)));
-    altered(book, stage, 178, "path secrets of no bytes", &secret(Vec::clear));
+    altered(book, stage, 177, "path secrets with a byte more", &secret(|secret| secret.push(0)));
+    altered(book, stage, 177, "path secrets of no bytes", &secret(Vec::clear));
     altered(book, stage, 178, "path secrets that lead to other keys", &secret(|secret| secret.fill(3)));
     let only_reader = Alter {
         secret: Some(Box::new(|recipient, secret: &mut Vec<u8>| {

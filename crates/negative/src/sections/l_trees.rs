@@ -112,6 +112,7 @@ fn leaves(book: &mut Book, stage: &Stage) {
         signed(stage, leaf, rng);
     });
     with_dana(book, stage, 201, "a leaf that does not support the credentials in use", |stage, leaf, rng| {
+        leaf.credential = Credential::X509 { certificates: vec![b"x"[..].into()] };
         leaf.capabilities.credentials = vec![CredentialType::X509];
         signed(stage, leaf, rng);
     });
