@@ -363,10 +363,19 @@ impl Driver {
                 self.ask_stock(Request::Stock);
                 self.rooms.keys().for_each(|uri| self.want(uri));
             }
-            News::Event(LiveEvent::Entry { room, entry }, _) => self.entry(&room, &entry),
-            News::Event(LiveEvent::Mailbox(item), _) => self.mail(&item),
-            News::Event(LiveEvent::KeyPackagesLow { .. }, _) => self.ask_stock(Request::Stock),
-            News::Event(LiveEvent::CaughtUp { .. }, _) => {}
+            News::Event(event, taken) => {
+                self.event(event);
+                drop(taken);
+            }
+        }
+    }
+
+    fn event(&mut self, event: LiveEvent) {
+        match event {
+            LiveEvent::Entry { room, entry } => self.entry(&room, &entry),
+            LiveEvent::Mailbox(item) => self.mail(&item),
+            LiveEvent::KeyPackagesLow { .. } => self.ask_stock(Request::Stock),
+            LiveEvent::CaughtUp { .. } => {}
         }
     }
 

@@ -31,12 +31,9 @@ pub(crate) enum Want {
 pub(crate) enum News {
     /// A new connection, on which nothing is wanted yet.
     Up,
-    Event(LiveEvent, Held),
+    /// An event, and the room that it takes up until this is dropped.
+    Event(LiveEvent, OwnedSemaphorePermit),
 }
-
-/// The room that a waiting event takes up; dropping it makes room for others.
-#[derive(Debug)]
-pub(crate) struct Held(#[expect(dead_code, reason = "held for what its drop does")] OwnedSemaphorePermit);
 
 /// Keeps a connection open until nobody listens any more.
 pub(crate) async fn listen(
@@ -81,7 +78,7 @@ async fn serve(
             event = feed.next() => match event {
                 Ok(Some(event)) => {
                     let taken = bytes.clone().acquire_many_owned(size(&event)).await.ok()?;
-                    news.send(News::Event(event, Held(taken))).await.ok()?;
+                    news.send(News::Event(event, taken)).await.ok()?;
                     Ok(())
                 }
                 Ok(None) => Err(ClientError::Unavailable),

@@ -4,7 +4,7 @@
 mod world;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use keyroom::transport::{Answer, Feed, Later, Request, Transport};
@@ -73,6 +73,61 @@ async fn a_commit_whose_answer_was_never_seen_is_found_after_a_restart() {
     hears(&room, "meanwhile").await;
     agree(&[&room, &there]).await;
     assert_eq!(world.log(room.uri()).await.len(), 3, "two commits and a text, none of them twice");
+}
+
+/// A transport that notes which texts leave the device; they may be lost on their way.
+struct Noting {
+    inner: Arc<dyn Transport>,
+    left: Arc<Mutex<Vec<Vec<u8>>>>,
+    lost: bool,
+}
+
+impl Transport for Noting {
+    fn request(&self, request: Request) -> Later<'_, Result<Answer, ClientError>> {
+        Box::pin(async move {
+            if let Request::Send { message, .. } = &request {
+                self.left.lock().unwrap().push(message.clone());
+                if self.lost {
+                    std::future::pending::<()>().await;
+                }
+            }
+            self.inner.request(request).await
+        })
+    }
+
+    fn live(&self) -> Later<'_, Result<Box<dyn Feed>, ClientError>> {
+        self.inner.live()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_118_what_has_left_is_stored_and_leaves_again_byte_for_byte() {
+    let world = World::new().await;
+    let store = Arc::new(MemoryStore::new());
+    let left = Arc::new(Mutex::new(Vec::new()));
+    let noting = |lost| {
+        let left = left.clone();
+        let wrap = move |inner| Arc::new(Noting { inner, left: left.clone(), lost }) as Arc<dyn Transport>;
+        world.options("alice").transport(wrap)
+    };
+    let alice = Client::open(store.clone(), &world.server.url(), noting(true)).await.unwrap();
+    let room = alice.create_room("meeting").await.unwrap();
+    let wish = tokio::spawn(async move { room.send("once").await.map(drop) });
+    while left.lock().unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    alice.close().await.unwrap();
+    let _ = wish.await;
+
+    // The next life does not encrypt the text again under the same key: it has the bytes.
+    let alice = Client::open(store, &world.server.url(), noting(false)).await.unwrap();
+    let room = alice.room("meeting").await.unwrap();
+    room.flush().await.unwrap();
+    let left = left.lock().unwrap().clone();
+    assert_eq!(left.len(), 2);
+    assert_eq!(left[0], left[1]);
+    let log = world.log(room.uri()).await;
+    assert_eq!(log.iter().map(|entry| &entry.message).collect::<Vec<_>>(), [&left[0]]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
