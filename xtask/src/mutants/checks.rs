@@ -31,6 +31,7 @@ struct Options {
     list: bool,
     fresh: bool,
     only: BTreeSet<Name>,
+    package: Option<String>,
 }
 
 impl Options {
@@ -41,6 +42,10 @@ impl Options {
             match argument.as_str() {
                 "--list" => options.list = true,
                 "--fresh" => options.fresh = true,
+                "--package" => {
+                    let name = arguments.next().filter(|name| PACKAGES.contains(&name.as_str()));
+                    options.package = Some(name.ok_or_else(|| super::USAGE.to_owned())?.clone());
+                }
                 "--only" => {
                     let name = arguments.next().and_then(|name| Name::parse(name));
                     options.only.insert(name.ok_or_else(|| super::USAGE.to_owned())?);
@@ -73,6 +78,12 @@ pub(super) fn run(arguments: &[String]) -> Result<String, String> {
     let wanted = wanted(&rows, &index, &options.only);
     let sites = sites(&sources, &index, &wanted).into_iter().filter(|site| !site.path.starts_with(LEFT_OUT));
     let mut checks: Vec<Check<'_>> = sites.map(|site| with_tests(site, &rows, &index)).collect();
+    if let Some(package) = &options.package {
+        for check in &mut checks {
+            check.tests.retain(|test| test.target.package == *package);
+        }
+        checks.retain(|check| !check.tests.is_empty());
+    }
     if options.list {
         return Ok(list(&checks));
     }
@@ -91,7 +102,7 @@ pub(super) fn run(arguments: &[String]) -> Result<String, String> {
         .collect();
     let enforced: Vec<&Row> = rows.iter().filter(|row| row.decision == Decision::Enforced).collect();
     let explained = Explained::read(&root)?;
-    let whole = options.only.is_empty();
+    let whole = options.only.is_empty() && options.package.is_none();
     Report { measured, rows: enforced, index: &index, explained: explained.names(Which::Checks), whole }.finish()
 }
 
