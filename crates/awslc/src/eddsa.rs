@@ -1,8 +1,10 @@
 use aws_lc_rs::signature::{self, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use curve25519_dalek::edwards::CompressedEdwardsY;
 use keyroom_crypto::parts::SignatureScheme;
-use keyroom_crypto::{CryptoError, CryptoRng, Secret, Signer, ed25519_filter};
+use keyroom_crypto::{CryptoError, CryptoRng, Secret, Signer, VerifyJob, ed25519_filter};
 use keyroom_wire::{Signature, SignaturePublicKey};
+
+use crate::threads;
 
 /// Ed25519 (RFC 8032), with the rule of [`ed25519_filter`].
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +33,10 @@ impl SignatureScheme for Ed25519 {
         }
         let key = UnparsedPublicKey::new(&signature::ED25519, public);
         key.verify(message, signature).map_err(|_| CryptoError::InvalidSignature)
+    }
+
+    fn verify_many(&self, jobs: &[VerifyJob<'_>]) -> Option<Result<(), usize>> {
+        threads::add_up(jobs, |job| self.verify(job.public_key, job.message, job.signature).is_ok())
     }
 }
 

@@ -1,12 +1,17 @@
 //! The cipher suites of Messaging Layer Security on aws-lc-rs, the fastest on native platforms.
 //!
-//! [`AWSLC`] offers the suites 1, 2, 3, 5 and 7.
+//! [`AWSLC`] offers the suites 1, 2, 3, 5 and 7 of RFC 9420. The library has neither X448 nor Ed448,
+//! which suites 4 and 6 need, and it does not make ML-KEM keys from seeds, which the private keys of
+//! the post-quantum suites are: for these the answer is
+//! [`NoSuite::Lacking`](keyroom_crypto::NoSuite), and [`Fallback`](keyroom_crypto::Fallback) puts
+//! another provider behind this one.
 //!
 //! * **Randomness.** ECDSA signatures (suites 2, 5 and 7) take their nonces from the library's own
 //!   generator: the `rng` given to [`Signer::sign`](keyroom_crypto::Signer::sign) is not used, two
 //!   signatures of one message differ, and a run cannot be replayed from a seed. Everything else is
 //!   a function of its input.
-//! * **Threads.** [`Suite::seal_many`] from 16 jobs and [`Suite::verify_many`] from 64 jobs start
+//! * **Threads.** [`Suite::seal_many`](keyroom_crypto::Suite::seal_many) from 16 jobs and
+//!   [`Suite::verify_many`](keyroom_crypto::Suite::verify_many) from 64 jobs start
 //!   one thread per available core for the time of the call. Results and errors are those of the
 //!   sequential order.
 //!
@@ -33,17 +38,21 @@ mod hash;
 mod suites;
 mod threads;
 
-use keyroom_crypto::{Provider, Suite};
+use keyroom_crypto::{CodePoints, SuiteTable, Suites};
 
-/// The aws-lc-rs provider.
-pub static AWSLC: AwsLc = AwsLc(());
+/// The aws-lc-rs provider, with the numbers of [`CodePoints::DEFAULT`].
+pub static AWSLC: Suites = Suites::new(&DEFAULT);
 
-/// Type of [`AWSLC`].
-#[derive(Debug)]
-pub struct AwsLc(());
+static DEFAULT: SuiteTable = suites(&CodePoints::DEFAULT);
 
-impl Provider for AwsLc {
-    fn suites(&self) -> &[&'static dyn Suite] {
-        &suites::ALL
-    }
+/// The suites under other numbers, for a provider of one's own.
+///
+/// ```
+/// use keyroom_crypto::{CodePoints, SuiteTable, Suites};
+///
+/// static SUITES: SuiteTable = keyroom_awslc::suites(&CodePoints::OPENMLS);
+/// static PROVIDER: Suites = Suites::new(&SUITES);
+/// ```
+pub const fn suites(code_points: &CodePoints) -> SuiteTable {
+    suites::PRIMITIVES.suites(code_points)
 }

@@ -1,25 +1,48 @@
-//! The tables: which parts make which suite (RFC 9420 §17.1).
+//! What this provider brings to each suite.
 
-use keyroom_crypto::Suite;
 use keyroom_crypto::dhkem::Dhkem;
-use keyroom_crypto::parts::{SuiteParts, hpke_ids};
-use keyroom_wire::CipherSuite;
+use keyroom_crypto::{Hkdf, Kems, Primitives, Signatures};
 
 use crate::aead::AeadOf;
 use crate::ecdsa::Ecdsa;
 use crate::eddsa::Ed25519;
 use crate::group::Group;
 use crate::hash::Sha;
-use crate::threads::{Ed25519Threads, Threads};
+use crate::threads::Threads;
 
-/// All suites, in the order of preference: fastest first.
-pub(crate) static ALL: [&dyn Suite; 5] = [
-    &X25519_AES128GCM_SHA256_ED25519,
-    &X25519_CHACHA20POLY1305_SHA256_ED25519,
-    &P256_AES128GCM_SHA256_P256,
-    &P384_AES256GCM_SHA384_P384,
-    &P521_AES256GCM_SHA512_P521,
-];
+/// All that there are. The library has neither X448 nor Ed448. It has ML-KEM, but takes no seeds, and
+/// without a KEM there is no use for its ML-DSA.
+pub(crate) const PRIMITIVES: Primitives = Primitives {
+    sha256: Hkdf::of(&SHA256),
+    sha384: Hkdf::of(&SHA384),
+    sha512: Hkdf::of(&SHA512),
+    aes_128_gcm: &AES_128_GCM,
+    aes_256_gcm: &AES_256_GCM,
+    chacha20_poly1305: &CHACHA20_POLY1305,
+    kems: Kems {
+        x25519: Some(&DHKEM_X25519),
+        x448: None,
+        p256: Some(&DHKEM_P256),
+        p384: Some(&DHKEM_P384),
+        p521: Some(&DHKEM_P521),
+        ml_kem_768: None,
+        ml_kem_1024: None,
+        ml_kem_768_x25519: None,
+        ml_kem_768_p256: None,
+        ml_kem_1024_p384: None,
+    },
+    signatures: Signatures {
+        ed25519: Some(&Ed25519),
+        ed448: None,
+        p256: Some(&ECDSA_P256),
+        p384: Some(&ECDSA_P384),
+        p521: Some(&ECDSA_P521),
+        ml_dsa_44: None,
+        ml_dsa_65: None,
+        ml_dsa_87: None,
+    },
+    batch: &Threads,
+};
 
 static SHA256: Sha = Sha::SHA256;
 static SHA384: Sha = Sha::SHA384;
@@ -37,63 +60,3 @@ static DHKEM_P521: Dhkem<Group, Sha> = Dhkem::new(Dhkem::P521_HKDF_SHA512, Group
 static ECDSA_P256: Ecdsa = Ecdsa::P256;
 static ECDSA_P384: Ecdsa = Ecdsa::P384;
 static ECDSA_P521: Ecdsa = Ecdsa::P521;
-
-/// Suite 1.
-static X25519_AES128GCM_SHA256_ED25519: SuiteParts = SuiteParts {
-    cipher_suite: CipherSuite::MLS_128_DHKEMX25519_AES128GCM_SHA256_ED25519,
-    hash: &SHA256,
-    kdf: &SHA256,
-    hpke_kdf_id: hpke_ids::HKDF_SHA256,
-    aead: &AES_128_GCM,
-    kem: &DHKEM_X25519,
-    signature: &Ed25519,
-    batch: &Ed25519Threads,
-};
-
-/// Suite 2.
-static P256_AES128GCM_SHA256_P256: SuiteParts = SuiteParts {
-    cipher_suite: CipherSuite::MLS_128_DHKEMP256_AES128GCM_SHA256_P256,
-    hash: &SHA256,
-    kdf: &SHA256,
-    hpke_kdf_id: hpke_ids::HKDF_SHA256,
-    aead: &AES_128_GCM,
-    kem: &DHKEM_P256,
-    signature: &ECDSA_P256,
-    batch: &Threads,
-};
-
-/// Suite 3.
-static X25519_CHACHA20POLY1305_SHA256_ED25519: SuiteParts = SuiteParts {
-    cipher_suite: CipherSuite::MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_ED25519,
-    hash: &SHA256,
-    kdf: &SHA256,
-    hpke_kdf_id: hpke_ids::HKDF_SHA256,
-    aead: &CHACHA20_POLY1305,
-    kem: &DHKEM_X25519,
-    signature: &Ed25519,
-    batch: &Ed25519Threads,
-};
-
-/// Suite 5.
-static P521_AES256GCM_SHA512_P521: SuiteParts = SuiteParts {
-    cipher_suite: CipherSuite::MLS_256_DHKEMP521_AES256GCM_SHA512_P521,
-    hash: &SHA512,
-    kdf: &SHA512,
-    hpke_kdf_id: hpke_ids::HKDF_SHA512,
-    aead: &AES_256_GCM,
-    kem: &DHKEM_P521,
-    signature: &ECDSA_P521,
-    batch: &Threads,
-};
-
-/// Suite 7.
-static P384_AES256GCM_SHA384_P384: SuiteParts = SuiteParts {
-    cipher_suite: CipherSuite::MLS_256_DHKEMP384_AES256GCM_SHA384_P384,
-    hash: &SHA384,
-    kdf: &SHA384,
-    hpke_kdf_id: hpke_ids::HKDF_SHA384,
-    aead: &AES_256_GCM,
-    kem: &DHKEM_P384,
-    signature: &ECDSA_P384,
-    batch: &Threads,
-};

@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use keyroom_crypto::parts::{Batch, Sequential, SuiteParts};
-use keyroom_crypto::{CryptoError, SealJob, Suite, VerifyJob, hpke};
+use keyroom_crypto::{CryptoError, SealJob, VerifyJob, hpke};
 use keyroom_wire::HpkeCiphertext;
 
 /// Below this number of seals (some 40 µs each) threads cost more than they save.
@@ -47,30 +47,14 @@ impl Batch for Threads {
     }
 }
 
-/// [`Threads`] that also add up Ed25519 signatures in batches.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ed25519Threads;
-
-impl Batch for Ed25519Threads {
-    fn verify(&self, suite: &SuiteParts, jobs: &[VerifyJob<'_>]) -> Result<(), usize> {
-        if jobs.len() < BATCH {
-            return Threads.verify(suite, jobs);
-        }
-        let size = chunk_of(jobs, 128, keyroom_ed25519_batch::CHUNK);
-        let checked = in_chunks(jobs, size, |jobs, _| Ok::<_, Infallible>(keyroom_ed25519_batch::check(jobs)));
-        let Ok(chunks) = checked;
-        let single = |job: &VerifyJob<'_>| suite.verify(job.public_key, job.message, job.signature).is_ok();
-        keyroom_ed25519_batch::conclude(jobs, size, &chunks, single)
+/// Verifies Ed25519 signatures by adding them up, if there are enough; `single` is the check of one.
+pub(crate) fn add_up(jobs: &[VerifyJob<'_>], single: impl Fn(&VerifyJob<'_>) -> bool) -> Option<Result<(), usize>> {
+    if jobs.len() < BATCH {
+        return None;
     }
-
-    fn seal(
-        &self,
-        suite: &SuiteParts,
-        info: &hpke::Info,
-        jobs: &[SealJob<'_>],
-    ) -> Result<Vec<HpkeCiphertext>, CryptoError> {
-        Threads.seal(suite, info, jobs)
-    }
+    let size = chunk_of(jobs, 128, keyroom_ed25519_batch::CHUNK);
+    let Ok(chunks) = in_chunks(jobs, size, |jobs, _| Ok::<_, Infallible>(keyroom_ed25519_batch::check(jobs)));
+    Some(keyroom_ed25519_batch::conclude(jobs, size, &chunks, single))
 }
 
 /// An eighth of the jobs, within these bounds: small enough to keep all cores busy to the end.

@@ -77,7 +77,7 @@ pub(crate) fn signer(
 
 /// The suite with this code point.
 pub(crate) fn suite(provider: &'static dyn Provider, code: u16) -> Result<&'static dyn Suite, Error> {
-    provider.suite(CipherSuite(code)).ok_or(Error::Usage(Usage::CipherSuite))
+    provider.suite(CipherSuite(code)).map_err(|_| Error::Usage(Usage::CipherSuite))
 }
 
 impl Context {

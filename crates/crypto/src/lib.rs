@@ -24,29 +24,40 @@
 //! }
 //! ```
 //!
-//! A provider composes its suites from the [`parts`], with DHKEM over its groups ([`dhkem`]). The
-//! vectors and the checks that every provider must pass are the unpublished crate
-//! `keyroom-vectors`.
+//! A provider hands over its [`Primitives`], with DHKEM over its groups ([`dhkem`]), and gets every
+//! suite that can be made of them, under the numbers of a map ([`CodePoints`]). The vectors and the
+//! checks that every provider must pass are the unpublished crate `keyroom-vectors`.
 #![no_std]
 
 extern crate alloc;
 
+mod code_points;
 pub mod dhkem;
 pub mod ed25519_filter;
+pub mod ed448_filter;
 mod error;
 mod hash;
 pub mod hpke;
 pub mod labels;
 pub mod parts;
+pub mod pq;
+mod provider;
 mod secret;
 mod suite;
+mod suite_name;
+mod table;
 pub mod x25519_filter;
+pub mod x448_filter;
 
+pub use code_points::CodePoints;
 pub use error::CryptoError;
 pub use hash::Hash;
+pub use provider::{Fallback, NoSuite, Provider};
 pub use rand_core::CryptoRng;
 pub use secret::Secret;
-pub use suite::{Kdf, Kem, KeyPair, Provider, SealJob, Signer, Suite, VerifyJob};
+pub use suite::{Kdf, Kem, KeyPair, SealJob, Signer, Suite, VerifyJob};
+pub use suite_name::SuiteName;
+pub use table::{Hkdf, Kems, Primitives, Signatures, SuiteTable, Suites};
 pub use zeroize::{Zeroize, Zeroizing};
 
 /// Compares two byte strings in time that depends on their lengths only. Different lengths are

@@ -1,6 +1,6 @@
-//! The parts that a provider composes its suites from: hash, KDF, AEAD, KEM, signature scheme and
-//! the way batches are worked off. A suite is a table of references to them ([`SuiteParts`]), so
-//! that a new suite is one more table, and a new primitive one more implementation.
+//! The parts that suites are made of: hash, KDF, AEAD, KEM, signature scheme and the way batches are
+//! worked off. A suite is a table of references to them ([`SuiteParts`]), which
+//! [`Primitives`](crate::Primitives) fills in from what a provider has.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -67,7 +67,7 @@ pub trait Aead: Send + Sync + Debug {
 
 /// A signature scheme with keys of one form.
 pub trait SignatureScheme: Send + Sync + Debug {
-    /// A fresh private key: the seed for EdDSA, the scalar for ECDSA.
+    /// A fresh private key: the seed for EdDSA and ML-DSA, the scalar for ECDSA.
     ///
     /// # Errors
     /// [`CryptoError::Unsupported`].
@@ -90,6 +90,13 @@ pub trait SignatureScheme: Send + Sync + Debug {
     /// # Errors
     /// [`CryptoError::InvalidSignature`], also for a key or signature of the wrong form.
     fn verify(&self, public: &[u8], message: &[u8], signature: &[u8]) -> Result<(), CryptoError>;
+
+    /// Verifies many signatures in a way of the scheme's own, which accepts exactly what
+    /// [`verify`](Self::verify) accepts; the error is the position of the first that fails. `None` if
+    /// there is no such way, or none that helps with so few: then [`Batch`] does it.
+    fn verify_many(&self, _jobs: &[VerifyJob<'_>]) -> Option<Result<(), usize>> {
+        None
+    }
 }
 
 /// How a suite works off batches. Results never depend on it.
@@ -224,7 +231,7 @@ impl Suite for SuiteParts {
     }
 
     fn verify_many(&self, jobs: &[VerifyJob<'_>]) -> Result<(), usize> {
-        self.batch.verify(self, jobs)
+        self.signature.verify_many(jobs).unwrap_or_else(|| self.batch.verify(self, jobs))
     }
 
     fn seal_many(&self, info: &hpke::Info, jobs: &[SealJob<'_>]) -> Result<Vec<HpkeCiphertext>, CryptoError> {

@@ -71,11 +71,13 @@ pub trait Kem: Send + Sync + Debug {
     /// [`CryptoError::InvalidPublicKey`].
     fn validate_public_key(&self, public: &[u8]) -> Result<(), CryptoError>;
 
-    /// `Encap(pkR)`, with its randomness given: for a DHKEM the ikm of the ephemeral key pair. A
+    /// `Encap(pkR)`, with its randomness given: for a DHKEM the ikm of the ephemeral key pair, of any
+    /// length, for post-quantum KEMs exactly [`Kem::randomness_len`] bytes. A
     /// provider that cannot take it draws its own. Returns shared secret and encapsulated key.
     ///
     /// # Errors
-    /// [`CryptoError::InvalidPublicKey`], also for an all-zero Diffie-Hellman result.
+    /// [`CryptoError::InvalidPublicKey`], also for an all-zero Diffie-Hellman result;
+    /// [`CryptoError::WrongLength`] for the randomness.
     fn encap(&self, public: &[u8], randomness: &[u8]) -> Result<(Secret, Vec<u8>), CryptoError>;
 
     /// `Decap(enc, skR)`.
@@ -163,7 +165,8 @@ pub trait Suite: Send + Sync + Debug {
     /// [`CryptoError::Unsupported`].
     fn generate_signature_key(&self, rng: &mut dyn CryptoRng) -> Result<Secret, CryptoError>;
 
-    /// A signer for a private key in memory: the seed for EdDSA, the scalar for ECDSA.
+    /// A signer for a private key in memory: the seed for EdDSA and ML-DSA, the scalar for
+    /// ECDSA.
     ///
     /// # Errors
     /// [`CryptoError::InvalidPrivateKey`].
@@ -196,17 +199,6 @@ pub trait Suite: Send + Sync + Debug {
     /// The first error in that order.
     fn seal_many(&self, info: &hpke::Info, jobs: &[SealJob<'_>]) -> Result<Vec<HpkeCiphertext>, CryptoError> {
         jobs.iter().map(|job| hpke::seal(self, info, job.public_key, &job.randomness, b"", job.plaintext)).collect()
-    }
-}
-
-/// The cipher suites that a provider crate offers.
-pub trait Provider: Send + Sync + Debug {
-    /// All of them, in the order of preference.
-    fn suites(&self) -> &[&'static dyn Suite];
-
-    /// The one with this code point, if the provider has it.
-    fn suite(&self, cipher_suite: CipherSuite) -> Option<&'static dyn Suite> {
-        self.suites().iter().copied().find(|suite| suite.cipher_suite() == cipher_suite)
     }
 }
 

@@ -35,7 +35,7 @@ impl Validator for Protocol {
     fn key_package(&self, message: &[u8], now: u64) -> Result<CheckedKeyPackage, Invalid> {
         let message = MlsMessage::from_bytes(message, &self.config.limits).map_err(|_| Invalid::Malformed)?;
         let MlsMessage::KeyPackage(package) = message else { return Err(Invalid::WrongKind) };
-        let suite = self.provider.suite(package.cipher_suite).ok_or(Invalid::UnknownCipherSuite)?;
+        let suite = self.provider.suite(package.cipher_suite).map_err(|_| Invalid::UnknownCipherSuite)?;
         let mut expectation = LeafExpectation::new(suite, &self.config.extensions);
         expectation.lifetimes = self.config.lifetime.checking(LifetimeCheck::LengthAndRange);
         expectation.now = Some(now);

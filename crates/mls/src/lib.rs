@@ -34,7 +34,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let mut rng = keyroom_vectors::rng(1);
-//! let suite = RUSTCRYPTO.suite(CipherSuite(1)).ok_or("no such suite")?;
+//! let suite = RUSTCRYPTO.suite(CipherSuite(1))?;
 //! let (config, inputs) = (Arc::new(Config::default()), Inputs::at(1_800_000_000));
 //! let client = |name: &str, rng: &mut dyn CryptoRng| {
 //!     let signer = suite.signer(suite.generate_signature_key(rng)?.expose())?;

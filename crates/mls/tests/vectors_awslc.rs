@@ -25,7 +25,7 @@ static PROVIDER: &dyn Provider = &keyroom_awslc::AWSLC;
 
 /// The suite of a case, if the provider has it.
 fn suite(cipher_suite: u16) -> Option<&'static dyn Suite> {
-    PROVIDER.suite(CipherSuite(cipher_suite))
+    PROVIDER.suite(CipherSuite(cipher_suite)).ok()
 }
 
 fn secret<T: From<Secret>>(bytes: &[u8]) -> T {

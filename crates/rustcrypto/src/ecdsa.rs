@@ -8,19 +8,24 @@ use keyroom_crypto::parts::SignatureScheme;
 use keyroom_crypto::{CryptoError, CryptoRng, Secret, Signer};
 use keyroom_wire::{Signature, SignaturePublicKey};
 
-/// A private scalar by rejection. One draw fails with a probability below 2^-32, and the bound is
+/// A private scalar by rejection, with the bits that the order has in its first byte. One draw fails with a probability below 2^-32, and the bound is
 /// there for a random number generator that is stuck.
 fn random_scalar(
     length: usize,
+    bitmask: u8,
     rng: &mut dyn CryptoRng,
     is_valid: impl Fn(&[u8]) -> bool,
 ) -> Result<Secret, CryptoError> {
-    let mut draws = (0..128).map(|_| Secret::random(length, rng));
+    let mut draws = (0..128).map(|_| {
+        let mut scalar = Secret::random(length, rng);
+        scalar.expose_mut().iter_mut().take(1).for_each(|first| *first &= bitmask);
+        scalar
+    });
     draws.find(|scalar| is_valid(scalar.expose())).ok_or(CryptoError::InvalidPrivateKey)
 }
 
 macro_rules! ecdsa {
-    ($(#[$meta:meta])* $scheme:ident, $signer:ident, $curve:ident, $scalar_len:literal) => {
+    ($(#[$meta:meta])* $scheme:ident, $signer:ident, $curve:ident, $scalar_len:literal, $bitmask:literal) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug)]
         pub(crate) struct $scheme;
@@ -43,7 +48,7 @@ macro_rules! ecdsa {
 
         impl SignatureScheme for $scheme {
             fn generate_key(&self, rng: &mut dyn CryptoRng) -> Result<Secret, CryptoError> {
-                random_scalar($scalar_len, rng, |scalar| Self::private(scalar).is_ok())
+                random_scalar($scalar_len, $bitmask, rng, |scalar| Self::private(scalar).is_ok())
             }
 
             fn signer(&self, private: &[u8]) -> Result<Box<dyn Signer>, CryptoError> {
@@ -93,9 +98,13 @@ macro_rules! ecdsa {
 
 ecdsa! {
     /// ECDSA with P-256 and SHA-256.
-    EcdsaP256, P256Signer, p256, 32
+    EcdsaP256, P256Signer, p256, 32, 0xff
 }
 ecdsa! {
     /// ECDSA with P-384 and SHA-384.
-    EcdsaP384, P384Signer, p384, 48
+    EcdsaP384, P384Signer, p384, 48, 0xff
+}
+ecdsa! {
+    /// ECDSA with P-521 and SHA-512.
+    EcdsaP521, P521Signer, p521, 66, 0x01
 }

@@ -81,13 +81,14 @@ pub fn crypto_basics(provider: &dyn Provider) {
     let Some(cases) = load::<Vec<Case>>("mls/crypto-basics.json") else { return };
     let mut met = 0;
     for case in &cases {
-        let Some(suite) = provider.suite(CipherSuite(case.cipher_suite)) else { continue };
+        let Ok(suite) = provider.suite(CipherSuite(case.cipher_suite)) else { continue };
         derivations(suite, case);
         signature(suite, &case.sign_with_label);
         encryption(suite, &case.encrypt_with_label);
         met += 1;
     }
-    assert_eq!(met, provider.suites().len(), "suites that the file covers");
+    let covered = provider.suites().iter().filter(|suite| suite.cipher_suite().0 <= 7).count();
+    assert_eq!(met, covered, "suites that the file covers");
 }
 
 fn derivations(suite: &dyn Suite, case: &Case) {

@@ -60,9 +60,17 @@ pub fn rfc9180(provider: &dyn Provider) {
         let whole =
             |case: &&Case| named(case) && case.kdf_id == suite.hpke_kdf_id() && case.aead_id == suite.hpke_aead_id();
         cases.iter().filter(named).for_each(|case| kem(suite.kem(), case));
-        let met = cases.iter().filter(whole).map(|case| key_schedule(*suite, case)).count();
-        let expected = if suite.kem().id() == 0x0011 { 0 } else { 2 };
-        assert_eq!(met, expected, "base and PSK case of {}", suite.cipher_suite());
+        let met = cases.iter().filter(whole).map(|case| key_schedule(suite, case)).count();
+        assert_eq!(met, expected(suite.kem().id()), "cases of {}", suite.cipher_suite());
+    }
+}
+
+/// The file has a base and a PSK case for the combination of each suite, but nothing for P-384 and
+/// for what is not a DHKEM.
+fn expected(kem_id: u16) -> usize {
+    match kem_id {
+        0x0010 | 0x0012 | 0x0020 | 0x0021 => 2,
+        _ => 0,
     }
 }
 

@@ -207,7 +207,7 @@ impl Head {
         version: u64,
         records: &BTreeMap<RecordKey, RecordValue>,
     ) -> Result<Group, Error> {
-        let suite = provider.suite(self.public.context.cipher_suite).ok_or(Usage::UnknownCipherSuite)?;
+        let suite = provider.suite(self.public.context.cipher_suite).map_err(|_| Usage::UnknownCipherSuite)?;
         let epoch = self.public.context.epoch;
         let record = |key: RecordKey| {
             records.get(&key).map(|value| value.as_slice()).ok_or(Error::Missing(Missing([key].into())))

@@ -156,7 +156,7 @@ impl PublicGroup {
         rng: &mut dyn CryptoRng,
     ) -> Result<Observing, Error> {
         let info = read_group_info(group_info, &config.limits)?;
-        let suite = provider.suite(info.group_context.cipher_suite).ok_or(Usage::UnknownCipherSuite)?;
+        let suite = provider.suite(info.group_context.cipher_suite).map_err(|_| Usage::UnknownCipherSuite)?;
         let signed = SignedInfo::new(suite, info, ratchet_tree, &config)?;
         let (state, questions) = signed.validate(None, &config, inputs, Seed::random(rng))?;
         let group = Self { state, proposals: Arc::default(), config, version: 0, reinit: None };
@@ -377,7 +377,7 @@ impl PublicGroup {
         if !missing.is_empty() {
             return Err(Missing(missing).into());
         }
-        let suite = provider.suite(head.context.cipher_suite).ok_or(Usage::UnknownCipherSuite)?;
+        let suite = provider.suite(head.context.cipher_suite).map_err(|_| Usage::UnknownCipherSuite)?;
         let state = head.open(suite, &config, records)?;
         Ok(Self { state, proposals: Arc::default(), config, version, reinit })
     }

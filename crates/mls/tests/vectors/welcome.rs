@@ -51,5 +51,5 @@ fn group_info_of_the_vectors_opens_and_its_signature_and_tag_verify() {
         secrets.verify_confirmation_tag(suite, confirmed, &info.confirmation_tag).unwrap();
         run += 1;
     }
-    assert_eq!(run, PROVIDER.suites().len());
+    assert_eq!(run, PROVIDER.suites().iter().filter(|suite| suite.cipher_suite().0 <= 7).count());
 }

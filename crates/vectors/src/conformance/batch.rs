@@ -1,14 +1,17 @@
 use keyroom_crypto::hpke::{self, Info};
 use keyroom_crypto::{CryptoError, KeyPair, SealJob, Secret, Suite, VerifyJob};
 
+use super::kem::randomness;
+
 const PLAINTEXT: &[u8] = b"a path secret of thirty-two byte";
 
 fn recipients(suite: &dyn Suite, count: u8) -> Vec<KeyPair> {
     (0..count).map(|number| suite.kem().derive_key_pair(&[number; 32]).unwrap()).collect()
 }
 
-fn job(public_key: &[u8], number: usize) -> SealJob<'_> {
-    let randomness = Secret::copy_of(&[u8::try_from(number).unwrap(); 32]);
+fn job<'a>(suite: &dyn Suite, public_key: &'a [u8], number: usize) -> SealJob<'a> {
+    // Not zero, which is no private key of a NIST curve.
+    let randomness = Secret::copy_of(&randomness(suite.kem(), u8::try_from(number + 1).unwrap()));
     SealJob { public_key, plaintext: &PLAINTEXT[..number % 32], randomness }
 }
 
@@ -20,7 +23,8 @@ pub fn many_seals_equal_single_ones(suite: &dyn Suite) {
     let info = Info::base(suite, b"shared");
     let recipients = recipients(suite, 40);
     for count in [0, 1, 2, 15, 16, 17, 40] {
-        let jobs = || recipients[..count].iter().enumerate().map(|(number, pair)| job(pair.public.as_slice(), number));
+        let jobs =
+            || recipients[..count].iter().enumerate().map(|(number, pair)| job(suite, pair.public.as_slice(), number));
         let many = suite.seal_many(&info, &jobs().collect::<Vec<_>>()).unwrap();
         let one_by_one: Vec<_> = jobs()
             .map(|job| hpke::seal(suite, &info, job.public_key, &job.randomness, b"", job.plaintext).unwrap())
@@ -38,7 +42,7 @@ pub fn many_seals_report_the_first_error(suite: &dyn Suite) {
     let recipients = recipients(suite, 24);
     for bad in [0, 1, 12, 23] {
         let mut jobs: Vec<_> =
-            recipients.iter().enumerate().map(|(number, pair)| job(pair.public.as_slice(), number)).collect();
+            recipients.iter().enumerate().map(|(number, pair)| job(suite, pair.public.as_slice(), number)).collect();
         jobs[bad].public_key = b"no key";
         assert_eq!(suite.seal_many(&info, &jobs).err(), Some(CryptoError::InvalidPublicKey));
         jobs.truncate(bad);

@@ -2,6 +2,8 @@ use keyroom_crypto::hpke::{self, Info};
 use keyroom_crypto::{CryptoError, Secret, Suite};
 use keyroom_wire::HpkeCiphertext;
 
+use super::kem::randomness;
+
 const PSK: [u8; 32] = [0x5a; 32];
 
 fn with_psk(suite: &dyn Suite, psk: &[u8], id: &[u8]) -> Info {
@@ -30,13 +32,13 @@ pub fn hpke_opens_what_it_sealed_and_nothing_else(suite: &dyn Suite) {
 fn round_trip<'a>(suite: &dyn Suite, info: &Info, others: impl Iterator<Item = &'a Info>) {
     let recipient = suite.kem().derive_key_pair(b"recipient").unwrap();
     let stranger = suite.kem().derive_key_pair(b"stranger").unwrap();
-    let seal = |randomness: &[u8]| {
-        let randomness = Secret::copy_of(randomness);
+    let seal = |byte: u8| {
+        let randomness = Secret::copy_of(&randomness(suite.kem(), byte));
         hpke::seal(suite, info, recipient.public.as_slice(), &randomness, b"aad", b"plaintext").unwrap()
     };
-    let sealed = seal(&[1; 32]);
-    assert_eq!(sealed, seal(&[1; 32]));
-    assert_ne!(sealed, seal(&[2; 32]));
+    let sealed = seal(1);
+    assert_eq!(sealed, seal(1));
+    assert_ne!(sealed, seal(2));
     assert_eq!(sealed.kem_output.as_slice().len(), suite.kem().encapsulation_len());
 
     let open = |info: &Info, private: &Secret, aad: &[u8], sealed: &HpkeCiphertext| {
@@ -47,7 +49,7 @@ fn round_trip<'a>(suite: &dyn Suite, info: &Info, others: impl Iterator<Item = &
     assert_eq!(open(info, &recipient.private, b"other", &sealed).err(), refused);
     assert_eq!(open(info, &stranger.private, b"aad", &sealed).err(), refused);
     others.for_each(|other| assert_eq!(open(other, &recipient.private, b"aad", &sealed).err(), refused));
-    let swapped = HpkeCiphertext { kem_output: seal(&[2; 32]).kem_output, ciphertext: sealed.ciphertext.clone() };
+    let swapped = HpkeCiphertext { kem_output: seal(2).kem_output, ciphertext: sealed.ciphertext.clone() };
     assert_eq!(open(info, &recipient.private, b"aad", &swapped).err(), refused);
     let truncated = HpkeCiphertext {
         kem_output: sealed.kem_output.clone(),
@@ -63,7 +65,7 @@ fn round_trip<'a>(suite: &dyn Suite, info: &Info, others: impl Iterator<Item = &
 pub fn hpke_exports_the_same_on_both_sides(suite: &dyn Suite) {
     let recipient = suite.kem().derive_key_pair(b"recipient").unwrap();
     for info in [Info::base(suite, b""), with_psk(suite, &PSK, b"id")] {
-        let randomness = Secret::copy_of(&[1; 32]);
+        let randomness = Secret::copy_of(&randomness(suite.kem(), 1));
         let (enc, mut sender) = hpke::setup_sender(suite, &info, recipient.public.as_slice(), &randomness).unwrap();
         let mut receiver = hpke::setup_receiver(suite, &info, recipient.private.expose(), &enc).unwrap();
         let one = sender.export(suite, b"one", 40).unwrap();

@@ -3,6 +3,8 @@ use core::fmt::Debug;
 use keyroom_crypto::hpke::{self, Info};
 use keyroom_crypto::{SealJob, Secret, Suite};
 
+use super::kem::randomness;
+
 /// Nothing that holds a secret prints it.
 ///
 /// # Panics
@@ -23,11 +25,12 @@ pub fn debug_shows_no_secret(suite: &dyn Suite) {
     );
     let info = Info::psk(suite, b"", secret.duplicate(), b"id").unwrap();
     assert_hidden(secret.expose(), &info);
-    let (enc, sender) = hpke::setup_sender(suite, &info, pair.public.as_slice(), &secret).unwrap();
+    let randomness = |byte| Secret::copy_of(&randomness(suite.kem(), byte));
+    let (enc, sender) = hpke::setup_sender(suite, &info, pair.public.as_slice(), &randomness(1)).unwrap();
     let shared_secret = suite.kem().decap(&enc, pair.private.expose()).unwrap();
     assert_hidden(shared_secret.expose(), &sender);
     // Two contexts with different secrets look the same.
-    let (_, other) = hpke::setup_sender(suite, &info, pair.public.as_slice(), &private).unwrap();
+    let (_, other) = hpke::setup_sender(suite, &info, pair.public.as_slice(), &randomness(2)).unwrap();
     assert_eq!(format!("{sender:?}"), format!("{other:?}"));
 }
 

@@ -3,6 +3,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{File, Verdict};
+use crate::one_of_each::one_of_each;
 use crate::{Hex, load};
 
 #[derive(Deserialize)]
@@ -61,11 +62,11 @@ pub fn hmac(provider: &dyn Provider) {
 }
 
 fn each<T: DeserializeOwned>(provider: &dyn Provider, primitive: &str, check: impl Fn(&dyn Suite, &T)) {
-    for suite in provider.suites() {
+    for suite in one_of_each(provider, |suite| suite.kdf().output_len()) {
         let path = format!("wycheproof/{primitive}_sha{}.json", 8 * suite.kdf().output_len());
         let Some(file) = load::<File<Group<T>>>(&path) else { return };
         let tests = || file.groups.iter().flat_map(|group| &group.tests);
-        tests().for_each(|test| check(*suite, test));
+        tests().for_each(|test| check(suite, test));
         assert!(tests().count() > 50);
     }
 }

@@ -3,11 +3,15 @@
 mod aead;
 mod agreement;
 mod kdf;
+mod ml_dsa;
+mod ml_kem;
 mod signature;
 
 pub use aead::{aes_gcm, chacha20_poly1305};
 pub use agreement::agreement;
 pub use kdf::{hkdf, hmac};
+pub use ml_dsa::ml_dsa;
+pub use ml_kem::ml_kem;
 pub use signature::signature;
 
 use serde::Deserialize;

@@ -100,7 +100,7 @@ fn a_message_writes_only_what_it_changes() {
 fn records_stay_below_a_thousand_bytes_in_every_suite() {
     for suite in RUSTCRYPTO.suites() {
         let root = Secret::zeros(suite.kdf().output_len());
-        let mut tree = SecretTree::new(*suite, root.into(), 9, EPOCH);
+        let mut tree = SecretTree::new(suite, root.into(), 9, EPOCH);
         let mut disk = Disk::default();
         for (leaf, generation) in [(0, 300), (511, 40), (256, 3)] {
             let (_, written) = Take::application(leaf, generation).open(&mut tree, &RatchetLimits::default()).unwrap();

@@ -1,13 +1,10 @@
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::fmt;
 
 use ed25519_dalek::{Signer as _, SigningKey, Verifier as _, VerifyingKey};
-use keyroom_crypto::parts::{Batch, Sequential, SignatureScheme, SuiteParts};
-use keyroom_crypto::{
-    CryptoError, CryptoRng, SealJob, Secret, Signer, Suite, VerifyJob, Zeroizing, ed25519_filter, hpke,
-};
-use keyroom_wire::{HpkeCiphertext, Signature, SignaturePublicKey};
+use keyroom_crypto::parts::SignatureScheme;
+use keyroom_crypto::{CryptoError, CryptoRng, Secret, Signer, VerifyJob, Zeroizing, ed25519_filter};
+use keyroom_wire::{Signature, SignaturePublicKey};
 
 /// Ed25519 (RFC 8032), with the rule of [`ed25519_filter`].
 #[derive(Clone, Copy, Debug)]
@@ -38,25 +35,10 @@ impl SignatureScheme for Ed25519 {
         let signature = signature.try_into().map_err(|_| CryptoError::InvalidSignature)?;
         key.verify(message, &signature).map_err(|_| CryptoError::InvalidSignature)
     }
-}
 
-/// Ed25519 signatures are added up in batches; seals are made one after the other.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ed25519Batch;
-
-impl Batch for Ed25519Batch {
-    fn verify(&self, suite: &SuiteParts, jobs: &[VerifyJob<'_>]) -> Result<(), usize> {
-        let single = |job: &VerifyJob<'_>| suite.verify(job.public_key, job.message, job.signature).is_ok();
-        keyroom_ed25519_batch::verify(jobs, single)
-    }
-
-    fn seal(
-        &self,
-        suite: &SuiteParts,
-        info: &hpke::Info,
-        jobs: &[SealJob<'_>],
-    ) -> Result<Vec<HpkeCiphertext>, CryptoError> {
-        Sequential.seal(suite, info, jobs)
+    fn verify_many(&self, jobs: &[VerifyJob<'_>]) -> Option<Result<(), usize>> {
+        let single = |job: &VerifyJob<'_>| self.verify(job.public_key, job.message, job.signature).is_ok();
+        (jobs.len() >= keyroom_ed25519_batch::WORTH_IT).then(|| keyroom_ed25519_batch::verify(jobs, single))
     }
 }
 
