@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use clap::Args;
 use keyroom::{Client, DeviceUri, Error, Event, Events, Message, MessageId, MessageState, Room, Usage, View};
-use keyroom_awslc::AWSLC;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines, Stdin};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::failure::Failure;
-use crate::{output, state};
+use crate::{output, state, suite};
 
 /// Texts that are shown of what was said before.
 const REMEMBERED: usize = 1000;
@@ -85,7 +84,7 @@ async fn talk(options: Options) -> Result<(), Failure> {
         None => state::default_folder(&options.server, &options.user)?,
     };
     let state = state::open(&folder)?;
-    let opening = keyroom::Options::new(&options.user, &AWSLC).device(&options.device);
+    let opening = keyroom::Options::new(&options.user, &suite::PROVIDER).device(&options.device);
     let client = Client::open(state.store.clone(), &options.server, opening).await.map_err(|error| failure(&error))?;
     let room = enter(&client, &options).await?;
     let mut talk = Talk { events: room.events(), own: client.device().clone(), room, shown: None };

@@ -10,6 +10,7 @@ mod inspect;
 mod output;
 mod serve;
 mod state;
+mod suite;
 
 use std::process::ExitCode;
 

@@ -9,14 +9,14 @@ use std::time::Duration;
 use clap::Args;
 use keyroom::transport::{Answer, Feed, Later, Request, Transport};
 use keyroom::{Client, ClientError, Options, Room, SqliteStore};
-use keyroom_awslc::AWSLC;
+use keyroom_wire::CipherSuite;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::time::{Instant, sleep};
 
 use super::pry;
 use crate::failure::Failure;
-use crate::{output, state};
+use crate::{output, state, suite};
 
 /// How long a client waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -34,6 +34,8 @@ pub(crate) struct ClientOptions {
     user: String,
     #[arg(long)]
     folder: PathBuf,
+    #[arg(long, value_parser = suite::parse)]
+    suite: CipherSuite,
 }
 
 /// What a client is told to do.
@@ -142,7 +144,8 @@ impl Actor {
     async fn open(&mut self) -> Result<Report, String> {
         let state = state::open(&self.options.folder).map_err(|failure| format!("{failure:?}"))?;
         let hold = self.hold.clone();
-        let options = Options::new(&self.options.user, &AWSLC)
+        let options = Options::new(&self.options.user, &suite::PROVIDER)
+            .cipher_suite(self.options.suite.0)
             .transport(move |inner| Arc::new(Holding { inner, hold }) as Arc<dyn Transport>);
         let store: SqliteStore = state.store.clone();
         let client = Client::open(store, &self.options.server, options).await.map_err(text)?;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use keyroom_wire::CipherSuite;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
@@ -42,13 +43,23 @@ impl ServerProcess {
     }
 }
 
+/// Where a client plays.
+#[derive(Clone, Debug)]
+pub(super) struct Scene {
+    /// The folder of its state.
+    pub(super) folder: PathBuf,
+    /// The server that it talks to.
+    pub(super) server: String,
+    /// The suite of its groups.
+    pub(super) suite: CipherSuite,
+}
+
 /// A client, as a process. It ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Actor {
     /// Its name.
     pub(super) name: &'static str,
-    folder: PathBuf,
-    server: String,
+    scene: Scene,
     child: Child,
     orders: ChildStdin,
     reports: Lines<BufReader<ChildStdout>>,
@@ -56,21 +67,22 @@ pub(super) struct Actor {
 
 impl Actor {
     /// Starts a client of a user whose state is in a folder of its own, and lets it open that.
-    pub(super) async fn enter(name: &'static str, folder: &Path, server: &str) -> Result<Self, String> {
-        let mut actor = Self::start(name, folder, server)?;
+    pub(super) async fn enter(name: &'static str, scene: Scene) -> Result<Self, String> {
+        let mut actor = Self::start(name, scene)?;
         actor.obey(&Order::Open).await?;
         Ok(actor)
     }
 
     /// Starts a client that does nothing yet.
-    pub(super) fn start(name: &'static str, folder: &Path, server: &str) -> Result<Self, String> {
+    pub(super) fn start(name: &'static str, scene: Scene) -> Result<Self, String> {
         let mut command = this_program()?;
-        command.args(["demo-client", "--server", server, "--user", name, "--folder"]).arg(folder);
+        command.args(["demo-client", "--server", &scene.server, "--user", name, "--folder"]).arg(&scene.folder);
+        command.args(["--suite", &scene.suite.0.to_string()]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().map_err(|error| format!("{name} did not start: {error}"))?;
         let orders = child.stdin.take().ok_or("no input")?;
         let reports = BufReader::new(child.stdout.take().ok_or("no output")?).lines();
-        Ok(Self { name, folder: folder.to_owned(), server: server.to_owned(), child, orders, reports })
+        Ok(Self { name, scene, child, orders, reports })
     }
 
     /// Gives an order and waits for what comes of it.
@@ -96,7 +108,7 @@ impl Actor {
 
     /// Starts it again from the same folder.
     pub(super) async fn enter_again(self) -> Result<Self, String> {
-        Self::enter(self.name, &self.folder, &self.server).await
+        Self::enter(self.name, self.scene.clone()).await
     }
 }
 

@@ -17,10 +17,12 @@ mod relay;
 mod screen;
 
 use clap::Args;
+use keyroom_wire::CipherSuite;
 
 pub(crate) use client::{ClientOptions, run as run_client};
 
 use crate::failure::Failure;
+use crate::suite;
 
 /// Play an encrypted meeting on this machine, with a server and five clients of its own.
 ///
@@ -31,6 +33,10 @@ pub(crate) struct Options {
     /// Leave the temporary folder in place, for a look.
     #[arg(long)]
     keep: bool,
+
+    /// The cipher suite, by number (in decimal, or after 0x) or by name.
+    #[arg(long, default_value = "1", value_parser = suite::parse)]
+    suite: CipherSuite,
 }
 
 /// Plays the meeting.
@@ -40,7 +46,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     folder.disable_cleanup(options.keep);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::usage(error.to_string()))?;
-    let played = runtime.block_on(play::play(folder.path()));
+    let played = runtime.block_on(play::play(folder.path(), options.suite));
     if options.keep {
         crate::output::write(&format!("kept: {}\n", folder.path().display()))?;
     }

@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use keyroom::{DeviceUri, RoomUri};
 use keyroom_api::{Connection, EntryKind, LogEntry};
+use keyroom_wire::CipherSuite;
 
 use super::client::{Order, Report};
-use super::company::{Actor, ServerProcess};
+use super::company::{Actor, Scene, ServerProcess};
 use super::relay::Relay;
 use super::screen::Screen;
+use crate::suite;
 
 /// Names at the server of the demonstration.
 const ROOM: &str = "mimi://demo.example/r/meeting";
@@ -21,6 +23,7 @@ struct Stage {
     screen: Screen,
     folder: PathBuf,
     server: String,
+    suite: CipherSuite,
     relay: Relay,
     log: Connection,
     room: RoomUri,
@@ -28,10 +31,10 @@ struct Stage {
 }
 
 /// Plays all acts.
-pub(super) async fn play(folder: &Path) -> Result<(), String> {
+pub(super) async fn play(folder: &Path, suite: CipherSuite) -> Result<(), String> {
     let begin = Instant::now();
     let server = ServerProcess::start(folder).await?;
-    let mut stage = Stage::new(folder, &server.url).await?;
+    let mut stage = Stage::new(folder, &server.url, suite).await?;
     stage.screen.aside("a server that cannot read, and clients that share nothing but it")?;
 
     let (mut alice, mut bob, mut charlie) =
@@ -49,7 +52,7 @@ pub(super) async fn play(folder: &Path) -> Result<(), String> {
 }
 
 impl Stage {
-    async fn new(folder: &Path, server: &str) -> Result<Self, String> {
+    async fn new(folder: &Path, server: &str, suite: CipherSuite) -> Result<Self, String> {
         let address = server.trim_start_matches("http://").parse().map_err(|_| "the server has no address")?;
         let relay = Relay::start(address).await.map_err(|error| error.to_string())?;
         let device: DeviceUri = ONLOOKER.parse().map_err(|_| "a bad name")?;
@@ -57,6 +60,7 @@ impl Stage {
             screen: Screen::new(),
             folder: folder.to_owned(),
             server: relay.url(),
+            suite,
             relay,
             log: Connection::new(server, device).map_err(|error| error.to_string())?,
             room: ROOM.parse().map_err(|_| "a bad name")?,
@@ -65,7 +69,11 @@ impl Stage {
     }
 
     async fn enter(&self, name: &'static str) -> Result<Actor, String> {
-        Actor::enter(name, &self.folder.join(name), &self.server).await
+        Actor::enter(name, self.scene(self.folder.join(name))).await
+    }
+
+    fn scene(&self, folder: PathBuf) -> Scene {
+        Scene { folder, server: self.server.clone(), suite: self.suite }
     }
 
     async fn open_the_room(&mut self, alice: &mut Actor) -> Result<(), String> {
@@ -137,10 +145,9 @@ impl Stage {
     /// client has, and with the copy.
     async fn charlie_tries(&mut self, charlie: &mut Actor, copy: &Path, after: u64) -> Result<(), String> {
         charlie.kill().await?;
-        let folder = self.folder.join("charlie");
-        let mut honest = Actor::start("charlie", &folder, &self.server)?;
+        let mut honest = Actor::start("charlie", self.scene(self.folder.join("charlie")))?;
         let own = honest.obey(&Order::Pry { after }).await?;
-        let mut thief = Actor::start("charlie", copy, &self.server)?;
+        let mut thief = Actor::start("charlie", self.scene(copy.to_owned()))?;
         let stolen = thief.obey(&Order::Pry { after }).await?;
         let texts =
             |report: &Report| report.attempts.iter().filter(|attempt| !attempt.commit && attempt.epoch == 3).count();
@@ -199,6 +206,7 @@ impl Stage {
         let (texts, commits) = (EntryKind::Application, EntryKind::Commit);
         let count = of(texts).count();
         self.screen.summary(&[
+            ("cipher suite", suite::describe(self.suite)),
             ("messages", format!("{count}, {} bytes encrypted", size(texts))),
             ("commits", format!("{}, {} bytes", of(commits).count(), size(commits))),
             ("bytes on the wire", format!("{}, all clients, with HTTP and WebSocket", self.relay.bytes())),

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use keyroom_api::{Connection, EntryKind, LogEntry, UserUri};
-use keyroom_awslc::AWSLC;
 use keyroom_mls::config::{Config, Inputs};
 use keyroom_mls::error::Error;
 use keyroom_mls::group::{Group, Received};
@@ -15,7 +14,7 @@ use keyroom_wire::{Decode as _, Encode as _, Limits, MlsMessage};
 use serde::{Deserialize, Serialize};
 
 use super::client::{ROOM, Report};
-use crate::state;
+use crate::{state, suite};
 
 /// How often records are read before it is given up.
 const ROUNDS: usize = 64;
@@ -138,7 +137,7 @@ fn open(state: &state::State, group_id: &[u8]) -> Result<Group, String> {
     let (id, config) = (group_id.into(), Arc::new(Config::default()));
     let (mut records, mut version) = (BTreeMap::new(), None);
     for _ in 0..ROUNDS {
-        match Group::open(&AWSLC, config.clone(), version.unwrap_or(0), &records) {
+        match Group::open(&suite::PROVIDER, config.clone(), version.unwrap_or(0), &records) {
             Err(Error::Missing(missing)) => {
                 let snapshot = load(&state.store, &id, version, &missing).map_err(|error| error.to_string())?;
                 version = Some(snapshot.version);
