@@ -145,7 +145,16 @@ impl Identity for Credential {
 
 /// A group of these members; the first has founded it and added the others in one commit.
 pub fn room(names: &[&'static str], code: u16, config: Arc<Config>, rng: &mut dyn CryptoRng) -> Vec<Member> {
-    let suite = suite(code);
+    room_in(suite(code), names, config, rng)
+}
+
+/// As [`room`], in a suite of any provider.
+pub fn room_in(
+    suite: &'static dyn Suite,
+    names: &[&'static str],
+    config: Arc<Config>,
+    rng: &mut dyn CryptoRng,
+) -> Vec<Member> {
     let mut clients = names.iter().map(|name| Client::new(name, suite, rng)).collect::<Vec<_>>().into_iter();
     let founder = clients.next().unwrap();
     let group = founder.found(b"room", config.clone(), rng);

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use keyroom_crypto::Secret;
-use keyroom_insider::{Client, Member, NOW, admission, agree, commit, config, now, room, sent, suite};
+use keyroom_awslc::AWSLC;
+use keyroom_crypto::{Provider, Secret, Suite};
+use keyroom_insider::{Client, Member, NOW, admission, agree, commit, config, now, room, room_in, sent, suite};
 use keyroom_mls::config::{Config, HandshakePolicy, Inputs};
 use keyroom_mls::error::{Error, NotYet, Refusal, Rule, Usage};
 use keyroom_mls::group::{
@@ -13,12 +14,12 @@ use keyroom_mls::group::{
 };
 use keyroom_mls::identity::{Judgement, Question};
 use keyroom_mls::secret_tree::{RatchetLimits, RatchetType, SecretTree, SecretTreeError};
+use keyroom_rustcrypto::RUSTCRYPTO;
 use keyroom_wire::{
     CipherSuite, Credential, Encode, ExtensionType, Extensions, ExternalSender, GroupId, LeafIndex, Proposal,
     ProtocolVersion, Psk, ReInit, ResumptionPskUsage,
 };
 
-const SUITES: [u16; 4] = [1, 2, 3, 7];
 const INFO: GroupInfoContent = GroupInfoContent { tree: TreeDelivery::Inside, external: ExternalJoins::Allowed };
 
 fn private() -> Arc<Config> {
@@ -27,35 +28,40 @@ fn private() -> Arc<Config> {
 
 #[test]
 fn members_talk_add_update_and_remove_in_every_suite() {
-    for code in SUITES {
-        for config in [config(), private()] {
-            let rng = &mut keyroom_vectors::rng(u64::from(code));
-            let mut members = room(&["alice", "bob", "charlie"], code, config.clone(), rng);
-            let message = members[0].send("hello", rng);
-            for reader in &mut members[1..] {
-                assert_eq!(reader.read(&message), (b"hello".to_vec(), "alice".to_owned()));
-            }
-            let dana = Client::new("dana", suite(code), rng);
-            let bundle = dana.bundle(rng);
-            let package = bundle.key_package.clone();
-            let (_, welcome) = commit(&mut members, 1, rng, |builder| builder.add(package));
-            let group = dana.join(&welcome.unwrap(), bundle, config, rng);
-            members.push(Member { client: dana, group });
-            agree(&members);
-            for from in 0..4 {
-                commit(&mut members, from, rng, |builder| builder);
-                agree(&members);
-            }
-            let (last, _) = commit_without(&mut members, 3, 2, rng);
-            let mut removed = members.remove(2);
-            assert_eq!(removed.apply_removal(&last), Applied::Removed);
-            assert_eq!(removed.group.status(), &Status::Removed);
-            agree(&members);
-            let message = members[0].send("without charlie", rng);
-            assert_eq!(removed.group.process(&message, &now()).unwrap_err(), Error::Usage(Usage::NotMember));
-            assert_eq!(members[2].read(&message).1, "alice");
+    for provider in [&RUSTCRYPTO, &AWSLC] {
+        for suite in provider.suites() {
+            members_talk_add_update_and_remove(suite, config());
+            members_talk_add_update_and_remove(suite, private());
         }
     }
+}
+
+fn members_talk_add_update_and_remove(suite: &'static dyn Suite, config: Arc<Config>) {
+    let rng = &mut keyroom_vectors::rng(u64::from(suite.cipher_suite().0));
+    let mut members = room_in(suite, &["alice", "bob", "charlie"], config.clone(), rng);
+    let message = members[0].send("hello", rng);
+    for reader in &mut members[1..] {
+        assert_eq!(reader.read(&message), (b"hello".to_vec(), "alice".to_owned()));
+    }
+    let dana = Client::new("dana", suite, rng);
+    let bundle = dana.bundle(rng);
+    let package = bundle.key_package.clone();
+    let (_, welcome) = commit(&mut members, 1, rng, |builder| builder.add(package));
+    let group = dana.join(&welcome.unwrap(), bundle, config, rng);
+    members.push(Member { client: dana, group });
+    agree(&members);
+    for from in 0..4 {
+        commit(&mut members, from, rng, |builder| builder);
+        agree(&members);
+    }
+    let (last, _) = commit_without(&mut members, 3, 2, rng);
+    let mut removed = members.remove(2);
+    assert_eq!(removed.apply_removal(&last), Applied::Removed);
+    assert_eq!(removed.group.status(), &Status::Removed);
+    agree(&members);
+    let message = members[0].send("without charlie", rng);
+    assert_eq!(removed.group.process(&message, &now()).unwrap_err(), Error::Usage(Usage::NotMember));
+    assert_eq!(members[2].read(&message).1, "alice");
 }
 
 /// Member `from` removes member `gone`; the others follow. Returns the message.
