@@ -49,7 +49,9 @@ impl CodePoints {
         .with(SuiteName::MlKem768Aes256MlDsa65, CipherSuite(0xf0ba))
         .with(SuiteName::MlKem1024Aes256MlDsa87, CipherSuite(0xf0bb));
 
-    /// OpenMLS 0.9.2 with `draft-ietf-mls-pq-ciphersuites`, which has the suites 1, 2 and 6 to 11.
+    /// OpenMLS 0.9.2 with `draft-ietf-mls-pq-ciphersuites`, which has the suites 1, 2 and 6 to 11. It
+    /// means these suites, but that version derives key pairs as an earlier draft of the KEMs did, so
+    /// that groups cannot be shared yet: `crates/peers` measures it.
     pub const OPENMLS: Self = Self::RFC9420
         .with(SuiteName::MlKem768X25519Aes128Ed25519, CipherSuite(0x004f))
         .with(SuiteName::MlKem768X25519Aes256Ed25519, CipherSuite(0x004e))

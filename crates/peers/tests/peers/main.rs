@@ -4,6 +4,7 @@
 
 mod differential;
 mod peer;
+mod post_quantum;
 mod scenario;
 mod walk;
 mod world;

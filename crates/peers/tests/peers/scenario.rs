@@ -137,7 +137,10 @@ fn psks(world: &mut World, kinds: [Kind; 3]) {
 }
 
 fn play(keyroom: Kind, founder: Kind, suite: u16, style: Style) {
-    let kinds = cast(keyroom, founder);
+    play_with(cast(keyroom, founder), suite, style);
+}
+
+fn play_with(kinds: [Kind; 3], suite: u16, style: Style) {
     let mut world = added_in_turn(kinds, suite, style);
     world.talk();
     let mut world = {
@@ -180,6 +183,17 @@ plays! {
     keyroom_founds_with_private_handshakes: Keyroom, Keyroom, 1, Private;
     mls_rs_founds_with_private_handshakes: Keyroom, MlsRs, 1, Private;
     openmls_founds_with_private_handshakes: Keyroom, OpenMls, 1, Private;
+}
+
+/// OpenMLS over RustCrypto ends at suite 3, mls-rs over RustCrypto has suite 7 too.
+#[test]
+fn keyroom_founds_in_suite_7_without_openmls() {
+    play_with([Kind::Keyroom, Kind::MlsRs, Kind::KeyroomAwsLc], 7, Style::Public);
+}
+
+#[test]
+fn mls_rs_founds_in_suite_7_without_openmls() {
+    play_with([Kind::MlsRs, Kind::Keyroom, Kind::MlsRs], 7, Style::Public);
 }
 
 /// RFC 9420 §13.5 lets a client send extensions of reserved types in leaves and key packages.
