@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keyroom_crypto::Secret;
 use keyroom_insider::{
-    Alter, Bench, Client, Counting, NOW, Private, SecretParts, agree, config, now, resigned, room, suite,
+    Alter, Bench, Client, Counting, NOW, Private, SecretParts, agree, config, now, resigned, room, sent, suite,
 };
 use keyroom_mls::config::{Config, Inputs};
 use keyroom_mls::error::{Error, NotYet, Refusal, Rule};
@@ -444,7 +444,7 @@ fn row_238_commits_that_lost_and_epochs_that_were_left_are_not_kept() {
     let bob = &mut bench.members[1];
     let (made, _) = bob.group.commit().build(bob.client.signer.as_ref(), &now(), &mut rng()).unwrap();
     let before = bench.members[3].group.snapshot().unwrap();
-    let staged = bench.members[3].group.process(&made.message, &now()).unwrap().received;
+    let staged = bench.members[3].group.process(&sent(&made), &now()).unwrap().received;
     assert!(matches!(staged, Received::Commit(_)));
     drop(staged);
     assert!(bench.members[3].group.snapshot().unwrap() == before);
@@ -473,7 +473,7 @@ fn row_239_members_who_were_led_apart_see_it_by_their_epoch_authenticators() {
     for (from, to) in [(0, 2), (1, 3)] {
         let member = &mut members[from];
         let (pending, _) = member.group.commit().build(member.client.signer.as_ref(), &now(), &mut rng()).unwrap();
-        let message = pending.message.clone();
+        let message = sent(&pending);
         member.apply(pending);
         members[to].follow(&message);
     }
