@@ -12,7 +12,7 @@ const HEADER: usize = 4;
 
 /// The payload of a text that will be encrypted with the key of this generation.
 pub(crate) fn seal(generation: u32, text: &str) -> Vec<u8> {
-    [&generation.to_be_bytes(), text.as_bytes()].concat()
+    [generation.to_be_bytes().as_slice(), text.as_bytes()].concat()
 }
 
 /// The text of a payload that was decrypted with the key of this generation.
