@@ -24,7 +24,7 @@ pub(crate) const USAGE: &str = "usage: cargo xtask mutants [checks|bodies] [opti
 checks (the default): take each check out, run the tests of its rows
   --list              show the checks and what would be done
   --only Rule::X      only the checks that return this error; may be repeated
-  --package NAME      run the tests of this package only, and the checks that they are about
+  --package NAME      only the checks and tests of this package
   --fresh             forget the results of earlier runs of the same sources
 
 bodies: cargo-mutants over the files that .cargo/mutants.toml names
