@@ -80,6 +80,8 @@ impl Actors {
             bundles: std::slice::from_ref(&joiner.bundle),
             ratchet_tree: decode::present(by_welcome.ratchet_tree),
             predecessor: predecessor.map(|member| &member.group),
+            // Other actors of this process may be in it.
+            groups: &[],
         };
         let inputs = Inputs { now: setup.now(), psks: &psks };
         let config = Setup::config(by_welcome.handshakes);

@@ -87,6 +87,8 @@ impl Actors {
             bundles: std::slice::from_ref(bundle),
             ratchet_tree: decode::present(&request.ratchet_tree),
             predecessor: Some(&old.group),
+            // Other actors of this process may be in it.
+            groups: &[],
         };
         let inputs = Inputs { now: setup.now(), psks: &old.psks };
         let config = Setup::config(old.handshakes);
