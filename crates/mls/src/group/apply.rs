@@ -63,7 +63,7 @@ impl Group {
                 self.advance(*next, past, reinit.as_ref(), &mut changes)?;
                 let applied = match reinit {
                     Some(reinit) => Applied::Reinitialised(reinit),
-                    None => Applied::Epoch { epoch: self.epoch(), added, removed, admission },
+                    None => Applied::Epoch { epoch: self.epoch(), added, removed, admission: *admission },
                 };
                 Ok((applied, self.changed(changes)))
             }

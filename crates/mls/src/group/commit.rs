@@ -444,7 +444,7 @@ impl<'a> CommitBuilder<'a> {
         changes.put(id.key(), pending.encode());
         self.group.pending.insert(pending);
         changes.put(RecordKey::HEAD, self.group.head()?);
-        staged.admission = Admission { welcome, group_info, ratchet_tree };
+        *staged.admission = Admission { welcome, group_info, ratchet_tree };
         let pending = PendingCommit { id, message, staged };
         Ok((pending, self.group.changed(changes)))
     }

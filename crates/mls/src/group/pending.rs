@@ -203,7 +203,7 @@ impl Group {
         let apart = pending.welcome.is_some() && pending.tree == TreeDelivery::OutOfBand;
         let ratchet_tree = if apart { staged.next_ratchet_tree()? } else { None };
         let (welcome, group_info) = (pending.welcome.clone(), pending.group_info.clone());
-        staged.admission = Admission { welcome, group_info, ratchet_tree };
+        *staged.admission = Admission { welcome, group_info, ratchet_tree };
         Ok(PendingCommit { id, message: pending.message.clone(), staged })
     }
 

@@ -1,5 +1,6 @@
 //! From a verified commit to the next epoch, held as a value (RFC 9420 §12.4.2).
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -34,7 +35,7 @@ pub struct StagedCommit {
     /// The handshake key that opened a private commit: deleted when the commit is applied (§9.2).
     pub(super) spent: Option<(LeafIndex, u32)>,
     /// What an own commit brings for newcomers: handed out when it is applied (§14).
-    pub(super) admission: Admission,
+    pub(super) admission: Box<Admission>,
 }
 
 /// The state that a commit was made from: no two epochs share a confirmation tag.
@@ -54,7 +55,7 @@ impl Base {
 #[derive(Debug)]
 pub(super) enum Effect {
     /// The next epoch begins.
-    Epoch(alloc::boxed::Box<NextEpoch>),
+    Epoch(Box<NextEpoch>),
     /// We are out.
     Removed,
 }
@@ -312,7 +313,7 @@ impl Group {
             &next.tag,
         );
         let public = change.take_state(next.context, interim, next.tag);
-        let effect = Effect::Epoch(alloc::boxed::Box::new(NextEpoch {
+        let effect = Effect::Epoch(Box::new(NextEpoch {
             public,
             secrets: next.secrets,
             encryption: next.encryption,
@@ -335,7 +336,7 @@ impl Group {
             reinit: change.reinit,
             now: inputs.now,
             spent: None,
-            admission: Admission::default(),
+            admission: Box::default(),
         }
     }
 }
