@@ -48,7 +48,9 @@ fn missing_paths(book: &mut Book, stage: &Stage) {
         dana.follow(&first);
         let signer = dana.client.signer.as_ref();
         let (pending, _) = dana.group.commit().build(signer, &keyroom_insider::now(), rng).unwrap();
-        Trial::commit(second, pending.message.clone()).after(first)
+        let verdict = pending.questions().accept_unseen();
+        let third = pending.message(&verdict).unwrap().to_vec();
+        Trial::commit(second, third).after(first)
     });
 }
 

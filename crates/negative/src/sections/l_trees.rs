@@ -3,7 +3,9 @@
 use keyroom_crypto::CryptoRng;
 use keyroom_insider::Alter;
 use keyroom_mls::tree::{Leaf, Tree};
-use keyroom_wire::{CredentialType, ExtensionType, HpkePublicKey, LeafIndex, LeafNode, Node, ParentNode, RatchetTree};
+use keyroom_wire::{
+    Credential, CredentialType, ExtensionType, HpkePublicKey, LeafIndex, LeafNode, Node, ParentNode, RatchetTree,
+};
 
 use super::flip;
 use super::m_welcomes::Invitation;
