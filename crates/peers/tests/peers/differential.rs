@@ -167,7 +167,6 @@ impl History {
                 other => panic!("seed {seed}, step {step}: {} cannot follow {maker}: {other:?}", member.name()),
             }
         });
-        self.world.agree();
     }
 
     /// Bad messages first, then an honest commit, then the same commit again.
@@ -182,7 +181,9 @@ impl History {
         if self.style == Style::Public {
             assert!(self.refused(from, "a commit twice", &committed.message).is_empty());
         }
-        if !guests.is_empty() {
+        if guests.is_empty() {
+            self.world.agree();
+        } else {
             self.world.welcome(guests, &committed);
         }
     }
