@@ -44,7 +44,7 @@ impl Peer {
     pub(crate) fn open(self, case: &Case) -> Result<Box<dyn Passive>, String> {
         let opening = &case.opening;
         let mut client = self.client(opening)?;
-        client.join(&opening.welcome, opening.ratchet_tree.as_ref().map(|tree| &**tree))?;
+        client.join(&opening.welcome, opening.ratchet_tree.as_deref())?;
         agree(client.as_ref(), &opening.initial_epoch_authenticator)?;
         for epoch in &opening.epochs {
             for message in epoch.proposals.iter().chain([&epoch.commit]) {
@@ -77,7 +77,7 @@ pub(crate) fn read(client: &mut dyn Passive, message: &Bad) -> Result<(), String
         client.process(proposal)?;
     }
     match message.kind {
-        Kind::Welcome => client.join(&message.message, message.ratchet_tree.as_ref().map(|tree| &**tree)),
+        Kind::Welcome => client.join(&message.message, message.ratchet_tree.as_deref()),
         Kind::KeyPackage => client.add(&message.message),
         Kind::Commit | Kind::Proposal | Kind::Application => client.process(&message.message),
     }
