@@ -314,7 +314,7 @@ pub fn right(node: usize) -> usize {
 /// The parent of a node, in a tree that reaches above it.
 pub fn above(node: usize) -> usize {
     let step = 1 << level(node);
-    if node / (2 * step) % 2 == 0 { node + step } else { node - step }
+    if (node / (2 * step)).is_multiple_of(2) { node + step } else { node - step }
 }
 
 /// Whether one node is below another, or is the other.

@@ -8,7 +8,14 @@
 //!   the same and what is not is measured in `tests/peers/post_quantum.rs`.
 //!
 //! For tests only; never published.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test support")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test support"
+)]
 
 pub mod passive;
 pub mod verdicts;
