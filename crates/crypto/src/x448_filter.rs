@@ -20,16 +20,11 @@ const fn small(first: u8) -> [u8; 56] {
 }
 
 /// p + 1: the lower half of p is all ones.
-#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which would refuse it")]
-const P_PLUS_ONE: [u8; 56] = {
-    let mut bytes = [0xff; 56];
-    let mut position = 0;
-    while position < 28 {
-        bytes[position] = 0;
-        position += 1;
-    }
-    bytes
-};
+const P_PLUS_ONE: [u8; 56] = [
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0xff, 0xff, 0xff, 0xff,
+];
 
 /// 0, 1, -1, and the encodings p and p + 1 of 0 and 1.
 const SMALL_ORDER: [[u8; 56]; 5] = [small(0), small(1), near_p(0xfe), near_p(0xff), P_PLUS_ONE];
