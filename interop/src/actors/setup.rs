@@ -48,12 +48,12 @@ impl Setup {
     }
 
     pub(super) fn cipher_suites(&self) -> impl Iterator<Item = CipherSuite> {
-        self.provider.suites().iter().map(|suite| suite.cipher_suite())
+        self.provider.suites().into_iter().map(|suite| suite.cipher_suite())
     }
 
     pub(super) fn suite(&self, code_point: u32) -> Result<&'static dyn Suite, Failure> {
         let cipher_suite = CipherSuite(decode::code_point(code_point)?);
-        self.provider.suite(cipher_suite).ok_or(Failure::UnsupportedSuite(code_point))
+        self.provider.suite(cipher_suite).map_err(|_| Failure::UnsupportedSuite(code_point))
     }
 
     /// Seconds since 1970.

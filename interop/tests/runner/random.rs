@@ -40,7 +40,7 @@ async fn a_group_grows_across_both_providers() {
         clients.push(Client::connect(server(provider, seed).await).await.unwrap());
     }
     let shared = suites(&mut clients[1]).await;
-    for suite in shared.into_iter().filter(|suite| RUSTCRYPTO.suite(keyroom_wire::CipherSuite(*suite as u16)).is_some())
+    for suite in shared.into_iter().filter(|suite| RUSTCRYPTO.suite(keyroom_wire::CipherSuite(*suite as u16)).is_ok())
     {
         let mut history = History::new(clients.clone(), suite, 7);
         history.run(12).await;
