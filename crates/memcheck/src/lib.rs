@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 pub use measuring::{Measuring, peak};
 
 /// Most secrets that can be watched.
-const MOST: usize = 512;
+const MOST: usize = 1024;
 /// Bytes of a secret that are compared.
 const COMPARED: usize = 16;
 
