@@ -75,7 +75,7 @@ impl<'a> Forge<'a> {
             0..=3 => (self.public(self.content(rng), rng), None),
             4 | 5 => (self.framed(rng), None),
             6 => (self.external(rng), None),
-            7 => (self.from_outside(rng), None),
+            7 => (self.of_outsiders(rng), None),
             8 => (self.commit(rng), None),
             9..=11 => self.private(self.content(rng), rng),
             12 => self.private(Content::Application(mutated(b"some text", rng).into()), rng),
@@ -143,7 +143,7 @@ impl<'a> Forge<'a> {
     }
 
     /// Proposals of all kinds of outsiders.
-    fn from_outside(&self, rng: &mut dyn CryptoRng) -> Vec<u8> {
+    fn of_outsiders(&self, rng: &mut dyn CryptoRng) -> Vec<u8> {
         let proposal = changed(&self.proposals[below(rng, self.proposals.len())], rng);
         let sender = [Sender::NewMemberProposal, Sender::NewMemberCommit, Sender::External(0)][below(rng, 3)];
         let content = self.bob.framed(sender, Content::Proposal(proposal));

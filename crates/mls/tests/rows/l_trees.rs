@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use keyroom_crypto::{Provider, Suite, labels};
+use keyroom_crypto::{NoSuite, Provider, Suite, labels};
 use keyroom_insider::{Counting, Forged, NOW, Tally, suite};
 use keyroom_mls::config::{Config, Inputs};
 use keyroom_mls::error::{Error, Refusal, Rule};
@@ -321,11 +321,15 @@ fn row_202_members_whose_key_package_has_run_out_are_refused_only_if_that_is_ask
 
 /// A provider whose work is counted.
 #[derive(Debug)]
-struct Counted([&'static dyn Suite; 1]);
+struct Counted(&'static dyn Suite);
 
 impl Provider for Counted {
-    fn suites(&self) -> &[&'static dyn Suite] {
-        &self.0
+    fn suites(&self) -> Vec<&'static dyn Suite> {
+        vec![self.0]
+    }
+
+    fn suite(&self, cipher_suite: CipherSuite) -> Result<&'static dyn Suite, NoSuite> {
+        if cipher_suite == self.0.cipher_suite() { Ok(self.0) } else { Err(NoSuite::Unknown(cipher_suite)) }
     }
 }
 
@@ -336,7 +340,7 @@ fn row_203_a_tree_beyond_the_limits_is_refused_before_any_work_that_grows_with_i
     let info = readers.forged().seal(rng).info(|_| {}, rng);
     let info = MlsMessage::GroupInfo(info).to_bytes();
     let counting = Counting::leaked(suite(1));
-    let provider = Counted([counting]);
+    let provider = Counted(counting);
     let mut observe = |config: Config| {
         counting.take();
         let inputs = Inputs::at(NOW);
