@@ -17,9 +17,13 @@ use crate::{TESTS, passes_filter};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rejected;
 
-/// The sums over [`TESTS`] random subsets of a chunk, whose torsion remains to be tested.
+/// The sums over [`TESTS`] random subsets of a chunk, whose torsion remains to be tested, and the hash
+/// that the subsets were drawn from.
 #[derive(Clone, Debug)]
-pub struct SubsetSums(Vec<EdwardsPoint>);
+pub struct SubsetSums {
+    sums: Vec<EdwardsPoint>,
+    seed: [u8; 64],
+}
 
 /// Checks the equations of a chunk up to torsion.
 ///
@@ -36,7 +40,8 @@ pub fn check(jobs: &[VerifyJob<'_>]) -> Result<SubsetSums, Rejected> {
     if !equations_hold(&terms, &mut draw) {
         return Err(Rejected);
     }
-    Ok(SubsetSums::of(&terms, &mut draw))
+    let residues: Vec<EdwardsPoint> = terms.iter().map(Term::residue).collect();
+    Ok(SubsetSums { sums: sums_of_subsets(&residues, &mut draw), seed: draw.seed() })
 }
 
 /// A signature decoded: `[s]B = r + [challenge]key` is to be shown.
@@ -92,43 +97,62 @@ fn equations_hold(terms: &[Term], draw: &mut Draw) -> bool {
     EdwardsPoint::vartime_multiscalar_mul(scalars, points).is_small_order()
 }
 
-impl SubsetSums {
-    /// Groups of five share a table of their 32 sums, so that a test costs one addition a group.
-    fn of(terms: &[Term], draw: &mut Draw) -> Self {
-        const GROUP: usize = 5;
-        let mut sums = vec![EdwardsPoint::identity(); TESTS];
-        for group in terms.chunks(GROUP) {
-            let mut table = vec![EdwardsPoint::identity()];
-            let mut subsets = Vec::with_capacity(GROUP);
-            for term in group {
-                let residue = term.residue();
-                let with: Vec<EdwardsPoint> = table.iter().map(|sum| sum + residue).collect();
-                table.extend(with);
-                subsets.push(draw.subsets());
-            }
-            for (test, sum) in sums.iter_mut().enumerate() {
-                let members = subsets.iter().enumerate();
-                let index = members.fold(0, |index, (place, bits)| index | usize::from(bits >> test & 1 == 1) << place);
-                if let Some(subset) = table.get(index) {
-                    *sum += subset;
-                }
+/// The sum over each of [`TESTS`] random subsets. Groups of five share a table of their 32 sums, so that
+/// a test costs one addition a group.
+fn sums_of_subsets(points: &[EdwardsPoint], draw: &mut Draw) -> Vec<EdwardsPoint> {
+    const GROUP: usize = 5;
+    let mut sums = vec![EdwardsPoint::identity(); TESTS];
+    for group in points.chunks(GROUP) {
+        let mut table = vec![EdwardsPoint::identity()];
+        let mut subsets = Vec::with_capacity(GROUP);
+        for point in group {
+            let with: Vec<EdwardsPoint> = table.iter().map(|sum| sum + point).collect();
+            table.extend(with);
+            subsets.push(draw.subsets());
+        }
+        for (test, sum) in sums.iter_mut().enumerate() {
+            let members = subsets.iter().enumerate();
+            let index = members.fold(0, |index, (place, bits)| index | usize::from(bits >> test & 1 == 1) << place);
+            if let Some(subset) = table.get(index) {
+                *sum += subset;
             }
         }
-        Self(sums)
+    }
+    sums
+}
+
+impl SubsetSums {
+    #[cfg(test)]
+    pub(crate) fn of_sums(sums: Vec<EdwardsPoint>, seed: [u8; 64]) -> Self {
+        Self { sums, seed }
     }
 
-    /// Sum by sum, over several chunks.
-    pub(crate) fn total<'a>(chunks: impl Iterator<Item = &'a Self>) -> Self {
+    /// The same test over subsets of these sums, drawn from what all chunks hold.
+    ///
+    /// Without it each chunk's share in a test would depend on that chunk alone, and a signer with
+    /// defects in several chunks could search for shares that cancel, chunk against chunk, in a
+    /// small power of the time that the number of tests promises.
+    pub(crate) fn mixed(chunks: &[&Self]) -> Vec<Self> {
+        if let [only] = chunks {
+            return vec![(*only).clone()];
+        }
+        let mut transcript = Sha512::new();
+        for chunk in chunks {
+            transcript.update(chunk.seed);
+        }
+        let mut draw = Draw::new(transcript);
+        let mix = |chunk: &&Self| Self { sums: sums_of_subsets(&chunk.sums, &mut draw), seed: chunk.seed };
+        chunks.iter().map(mix).collect()
+    }
+
+    /// Whether the sums, sum by sum over the chunks, are free of torsion.
+    pub(crate) fn are_torsion_free(chunks: &[Self]) -> bool {
         let mut sums = vec![EdwardsPoint::identity(); TESTS];
         for chunk in chunks {
-            for (sum, addend) in sums.iter_mut().zip(&chunk.0) {
+            for (sum, addend) in sums.iter_mut().zip(&chunk.sums) {
                 *sum += addend;
             }
         }
-        Self(sums)
-    }
-
-    pub(crate) fn are_torsion_free(&self) -> bool {
-        self.0.iter().all(|sum| sum.is_identity() || sum.is_torsion_free())
+        sums.iter().all(|sum| sum.is_identity() || sum.is_torsion_free())
     }
 }

@@ -19,6 +19,11 @@ impl Draw {
         Self { seed: transcript.finalize().into(), counter: 0, block: [0; 64], used: 64 }
     }
 
+    /// What everything is drawn from.
+    pub(crate) const fn seed(&self) -> [u8; 64] {
+        self.seed
+    }
+
     /// A random factor of 128 bits.
     pub(crate) fn factor(&mut self) -> Scalar {
         let mut bytes = [0; 32];

@@ -14,12 +14,15 @@
 //!    the group of prime order.
 //! 2. The torsion of an equation's two sides differs by the torsion of `R + [k mod 8]A`. That all of
 //!    these points are free of torsion is shown by [`TESTS`] random subsets: the sum over a subset
-//!    misses a defect with probability of at most one half. These tests are done once, over the sums
-//!    of all chunks.
+//!    misses a defect with probability of at most one half. [`TESTS`] random sums of these sums, over
+//!    all chunks, are then tested.
 //!
-//! So a wrong verdict has probability 2^-[`TESTS`]. The factors and subsets are drawn from a hash
-//! over the challenges and signatures of a chunk: same input, same verdict, and nobody can choose a
-//! signature after he knows them.
+//! The factors and subsets of a chunk are drawn from a hash over its challenges and signatures, and the
+//! subsets of the sums from the hashes of all chunks: same input, same verdict. A wrong one has
+//! probability 2^-95 for each attempt of a signer who tries signatures until the subsets suit it. What
+//! is drawn from one chunk alone is not enough: the defects of several chunks could then be tried
+//! independently of each other and matched, as birthdays are, which takes 2^48 attempts with two
+//! chunks and far fewer with more.
 #![no_std]
 
 extern crate alloc;
@@ -33,7 +36,7 @@ use keyroom_crypto::{VerifyJob, ed25519_filter};
 
 pub use chunk::{Rejected, SubsetSums, check};
 
-/// How many random subsets are tested for torsion: a wrong verdict has probability 2^-96.
+/// How many random subsets are tested for torsion: each stage misses a defect with probability 2^-96.
 pub const TESTS: usize = 96;
 
 /// The number of signatures from which a batch is faster than single checks on one thread: the tests of
@@ -87,7 +90,8 @@ fn verify_singly(jobs: &[VerifyJob<'_>], begin: usize, single: impl Fn(&VerifyJo
 
 /// The first chunk up to which the sums have torsion, found by halving.
 fn first_with_torsion(chunks: &[&SubsetSums]) -> Option<usize> {
-    let is_free = |count: usize| SubsetSums::total(chunks.iter().copied().take(count)).are_torsion_free();
+    let mixed = SubsetSums::mixed(chunks);
+    let is_free = |count: usize| mixed.get(..count).is_none_or(SubsetSums::are_torsion_free);
     if is_free(chunks.len()) {
         return None;
     }
@@ -102,4 +106,28 @@ fn first_with_torsion(chunks: &[&SubsetSums]) -> Option<usize> {
 /// Whether the bytes of key and signature pass the filter that both single and batch checks apply.
 fn passes_filter(job: &VerifyJob<'_>) -> bool {
     ed25519_filter::accepts(job.public_key, job.signature)
+}
+
+#[cfg(test)]
+mod tests {
+    use curve25519_dalek::constants::EIGHT_TORSION;
+
+    use super::*;
+
+    fn chunk(number: u8, torsion: usize) -> SubsetSums {
+        let sum = EIGHT_TORSION.get(torsion).copied().unwrap_or_default();
+        SubsetSums::of_sums([sum; TESTS].to_vec(), [number; 64])
+    }
+
+    /// What a signer looks for who tries signatures in two chunks until the shares cancel in every test.
+    #[test]
+    fn defects_that_cancel_from_chunk_to_chunk_in_every_test_are_found() {
+        for (one, other) in [(4, 4), (1, 7), (2, 6)] {
+            let chunks = [chunk(0, 0), chunk(1, one), chunk(2, 0), chunk(3, other)];
+            let chunks: Vec<&SubsetSums> = chunks.iter().collect();
+            assert_eq!(first_with_torsion(&chunks), Some(1));
+        }
+        let honest = [chunk(0, 0), chunk(1, 0)];
+        assert_eq!(first_with_torsion(&honest.iter().collect::<Vec<_>>()), None);
+    }
 }
