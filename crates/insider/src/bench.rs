@@ -10,7 +10,7 @@ use keyroom_mls::key_package::KeyPackageBundle;
 use keyroom_mls::leaf_node::LifetimeCheck;
 use keyroom_mls::public::{Observed, PublicGroup};
 use keyroom_rustcrypto::RUSTCRYPTO;
-use keyroom_wire::{Content, Decode, KeyPackage, LeafIndex, LeafNode, Limits, MlsMessage, ProposalRef};
+use keyroom_wire::{Decode, KeyPackage, LeafIndex, LeafNode, Limits, MlsMessage, ProposalRef};
 
 use crate::{Client, Insider, Member, agree, commit, config, now, room, suite};
 
@@ -94,10 +94,7 @@ impl Bench {
         let Some(observer) = &mut self.observer else { return };
         let before = observer.context().clone();
         let outcome = observer.process(message, &now());
-        let public = matches!(
-            MlsMessage::from_bytes(message, &Limits::default()),
-            Ok(MlsMessage::PublicMessage(message)) if !matches!(message.content.content, Content::Proposal(_))
-        );
+        let public = matches!(MlsMessage::from_bytes(message, &Limits::default()), Ok(MlsMessage::PublicMessage(_)));
         let unseen = match expected {
             Error::Rule(Rule::MembershipTag | Rule::ConfirmationTag | Rule::PathDecryption | Rule::PathKeyMismatch) => {
                 true
