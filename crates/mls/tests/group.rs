@@ -17,7 +17,7 @@ use keyroom_mls::secret_tree::{RatchetLimits, RatchetType, SecretTree, SecretTre
 use keyroom_rustcrypto::RUSTCRYPTO;
 use keyroom_wire::{
     CipherSuite, Credential, Encode, ExtensionType, Extensions, ExternalSender, GroupId, LeafIndex, Proposal,
-    ProtocolVersion, Psk, ReInit, ResumptionPskUsage,
+    ProposalRef, ProtocolVersion, Psk, ReInit, ResumptionPskUsage,
 };
 
 const INFO: GroupInfoContent = GroupInfoContent { tree: TreeDelivery::Inside, external: ExternalJoins::Allowed };
@@ -567,6 +567,30 @@ fn the_key_of_a_private_commit_is_gone_once_the_commit_is_applied() {
         assert!(outcome.is_err(), "what is kept for late messages does not open the commit again");
     }
     assert_eq!(members[0].read(&said).1, "charlie");
+}
+
+#[test]
+fn a_group_that_has_not_ended_founds_no_group_in_its_place() {
+    let rng = &mut keyroom_vectors::rng(62);
+    let Member { client, group } = &room(&["alice", "bob"], 1, config(), rng)[0];
+    let succession = Succession {
+        successor: Successor::ReInit,
+        bundle: client.bundle(rng),
+        members: Vec::new(),
+        welcome_tree: TreeDelivery::Inside,
+        group_info: None,
+    };
+    let founded = group.succeed(suite(1), succession, client.signer.as_ref(), config(), &now(), rng).map(drop);
+    assert_eq!(founded.unwrap_err(), Error::Usage(Usage::NotReinitialised));
+}
+
+#[test]
+fn a_proposal_that_does_not_wait_cannot_be_dropped() {
+    let group = &mut room(&["alice", "bob"], 1, config(), &mut keyroom_vectors::rng(63))[0].group;
+    let before = group.snapshot().unwrap();
+    let dropped = group.drop_proposal(&ProposalRef::from(&[7; 32][..])).map(drop);
+    assert_eq!(dropped.unwrap_err(), Error::Usage(Usage::NoSuchProposal));
+    assert!(group.snapshot().unwrap() == before);
 }
 
 #[test]

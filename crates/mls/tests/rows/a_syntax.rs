@@ -262,7 +262,7 @@ fn row_009_bytes_after_what_was_decrypted_are_refused() {
     let longer = welcome_with(&bench, &made, &gina, b"", &[0]);
     assert_eq!(welcomed(longer, &gina), Err(Rule::GroupSecrets.into()));
     let longer = welcome_with(&bench, &made, &gina, &[0], b"");
-    assert_eq!(welcomed(longer, &gina), Err(Rule::GroupInfoDecryption.into()));
+    assert_eq!(welcomed(longer, &gina), Err(Rule::GroupInfoContent.into()));
     assert_eq!(welcomed(welcome_with(&bench, &made, &gina, b"", b""), &gina), Ok(()));
     let longer = with_sender_data(&bench, &[honest_sender_data().as_slice(), &[0]].concat());
     bench.refuses("SenderData", &longer, Rule::SenderData);

@@ -635,7 +635,7 @@ fn row_029_path_secrets_and_group_secrets_that_do_not_open_are_refused() {
         bench.refuses("path secrets", &message, Rule::PathDecryption);
         let mut damaged = welcome.clone();
         damage(&mut damaged.secrets[0].encrypted_group_secrets);
-        assert_eq!(join(&damaged), Err(Rule::GroupSecrets.into()));
+        assert_eq!(join(&damaged), Err(Rule::GroupSecretsDecryption.into()));
     }
     assert_eq!(join(&welcome), Ok(()));
     bench.goes_on();
