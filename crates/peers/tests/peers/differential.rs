@@ -4,9 +4,10 @@
 
 use std::collections::BTreeSet;
 
-use keyroom_insider::{Alter, Insider};
-use keyroom_wire::{LeafIndex, Opaque, Proposal as Wire, UpdatePath};
+use keyroom_wire::LeafIndex;
 
+use super::explained::{How, explained};
+use super::forgery::FORGERIES;
 use super::peer::{Change, Event, GroupExtensions, Kind, Peer, Proposal, Style};
 use super::world::World;
 
@@ -14,64 +15,6 @@ const KINDS: [Kind; 3] = [Kind::Keyroom, Kind::MlsRs, Kind::OpenMls];
 const STEPS: usize = 24;
 const MOST: usize = 9;
 const FEWEST: usize = 4;
-
-/// A difference that is known: who, on what, and which row of `conformance/` says what is right. One
-/// that is not here fails the test.
-struct Explained {
-    who: Kind,
-    what: &'static str,
-    row: u16,
-    why: &'static str,
-}
-
-const EXPLAINED: [Explained; 7] = [
-    Explained {
-        who: Kind::MlsRs,
-        what: "a message after a spoilt copy of it",
-        row: 116,
-        why: "a message that fails uses up its key",
-    },
-    Explained {
-        who: Kind::OpenMls,
-        what: "a commit that removes one member twice",
-        row: 142,
-        why: "accepted; other members refuse it",
-    },
-    Explained {
-        who: Kind::OpenMls,
-        what: "a commit with group extensions twice",
-        row: 146,
-        why: "accepted; other members refuse it",
-    },
-    Explained {
-        who: Kind::OpenMls,
-        what: "a commit with a path node that has a ciphertext more",
-        row: 176,
-        why: "accepted where the ciphertext is not for this member",
-    },
-    Explained {
-        who: Kind::MlsRs,
-        what: "a commit with a path node that has a ciphertext more",
-        row: 176,
-        why: "accepted where the ciphertext is not for this member",
-    },
-    Explained {
-        who: Kind::MlsRs,
-        what: "a commit with path secrets that are longer",
-        row: 177,
-        why: "accepted; other members refuse it",
-    },
-    Explained {
-        who: Kind::OpenMls,
-        what: "a commit with path secrets that are longer",
-        row: 177,
-        why: "accepted; other members refuse it",
-    },
-];
-
-fn explained(who: Kind, what: &str) -> bool {
-    EXPLAINED.iter().any(|known| known.who == who && known.what == what)
-}
 
 struct History {
     world: World,
@@ -136,7 +79,9 @@ impl History {
     fn refused(&mut self, from: usize, what: &'static str, message: &[u8]) -> Vec<usize> {
         let mut out = Vec::new();
         for position in (0..self.world.members.len()).filter(|position| *position != from) {
-            if let Ok(event) = self.world.members[position].receive(message) {
+            if explained(self.kind(position), what, How::Keeps) {
+                self.refused_without_trace(position, what, message);
+            } else if let Ok(event) = self.world.members[position].receive(message) {
                 self.differs(position, what, &format!("{event:?}"));
                 out.push(position);
             }
@@ -144,10 +89,17 @@ impl History {
         out
     }
 
+    /// Who keeps something of what it refuses is put back to what it was.
+    fn refused_without_trace(&mut self, position: usize, what: &'static str, message: &[u8]) {
+        let heard = self.world.members[position].receive_or_restore(message);
+        assert!(heard.is_err(), "seed {}, step {}: {what}: {heard:?}", self.seed, self.step);
+        self.seen.insert((format!("{:?}", self.kind(position)), what));
+    }
+
     fn differs(&mut self, position: usize, what: &'static str, how: &str) {
         let kind = self.kind(position);
         let (seed, step) = (self.seed, self.step);
-        assert!(explained(kind, what), "seed {seed}, step {step}: {kind:?} differs on {what}: {how}");
+        assert!(explained(kind, what, How::Published), "seed {seed}, step {step}: {kind:?} differs on {what}: {how}");
         self.seen.insert((format!("{kind:?}"), what));
     }
 
@@ -334,112 +286,10 @@ impl History {
     fn forge(&mut self, from: usize) -> (&'static str, Vec<u8>) {
         let victim = self.other(from);
         let removed = LeafIndex(self.world.members[victim].own_leaf());
-        let draw = self.below(FORGERIES.len());
-        let (group, signer) = self.world.members[from].insides().expect("one of ours");
-        let insider = Insider::new(group, signer);
-        let own = group.own_leaf();
-        let Forgery { what, proposals, change } = &FORGERIES[draw];
-        let made = insider.commit(proposals(own, removed), &change(), self.rng.as_mut());
-        (*what, made.bytes())
+        let forgery = &FORGERIES[self.below(FORGERIES.len())];
+        (forgery.what, forgery.commit(self.world.members[from].as_ref(), removed, self.rng.as_mut()))
     }
 }
-
-struct Forgery {
-    what: &'static str,
-    /// The proposals, from the own leaf and another one's.
-    proposals: fn(LeafIndex, LeafIndex) -> Vec<Wire>,
-    change: fn() -> Alter<'static>,
-}
-
-fn path(change: fn(&mut UpdatePath)) -> Alter<'static> {
-    Alter { path: Some(Box::new(change)), ..Alter::default() }
-}
-
-fn none(_: LeafIndex, _: LeafIndex) -> Vec<Wire> {
-    Vec::new()
-}
-
-const FORGERIES: [Forgery; 13] = [
-    Forgery {
-        what: "a commit that removes its maker",
-        proposals: |own, _| vec![Wire::Remove { removed: own }],
-        change: Alter::default,
-    },
-    Forgery {
-        what: "a commit that removes one member twice",
-        proposals: |_, removed| vec![Wire::Remove { removed }, Wire::Remove { removed }],
-        change: Alter::default,
-    },
-    Forgery {
-        what: "a commit that removes nobody's leaf",
-        proposals: |_, _| vec![Wire::Remove { removed: LeafIndex(1 << 20) }],
-        change: Alter::default,
-    },
-    Forgery {
-        what: "a commit with group extensions twice",
-        proposals: |_, _| {
-            let extensions = keyroom_wire::Extensions::new;
-            vec![
-                Wire::GroupContextExtensions { extensions: extensions() },
-                Wire::GroupContextExtensions { extensions: extensions() },
-            ]
-        },
-        change: Alter::default,
-    },
-    Forgery {
-        what: "a commit of a member with an ExternalInit",
-        proposals: |_, _| vec![Wire::ExternalInit { kem_output: vec![9; 32].into() }],
-        change: Alter::default,
-    },
-    Forgery {
-        what: "a commit without the path that it needs",
-        proposals: none,
-        change: || Alter { without_path: true, ..Alter::default() },
-    },
-    Forgery { what: "a commit with a path node less", proposals: none, change: || path(|path| drop(path.nodes.pop())) },
-    Forgery {
-        what: "a commit with a path node that has a ciphertext more",
-        proposals: none,
-        change: || {
-            path(|path| {
-                let node = path.nodes.last_mut().expect("a path of a group of several");
-                let one = node.encrypted_path_secret[0].clone();
-                node.encrypted_path_secret.push(one);
-            })
-        },
-    },
-    Forgery {
-        what: "a commit with spoilt path secrets",
-        proposals: none,
-        change: || {
-            path(|path| {
-                for sealed in path.nodes.iter_mut().flat_map(|node| &mut node.encrypted_path_secret) {
-                    sealed.kem_output = Opaque::default();
-                }
-            })
-        },
-    },
-    Forgery {
-        what: "a commit with path secrets that are longer",
-        proposals: none,
-        change: || Alter { secret: Some(Box::new(|_, secret| secret.push(0))), ..Alter::default() },
-    },
-    Forgery {
-        what: "a commit with a wrong confirmation tag",
-        proposals: none,
-        change: || Alter { context: Some(Box::new(|context| context.epoch += 1)), ..Alter::default() },
-    },
-    Forgery {
-        what: "a commit signed for a private message",
-        proposals: none,
-        change: || Alter { wire_format: Some(keyroom_wire::WireFormat::PRIVATE_MESSAGE), ..Alter::default() },
-    },
-    Forgery {
-        what: "a commit whose leaf is signed for another place",
-        proposals: none,
-        change: || Alter { leaf_index: Some(LeafIndex(77)), ..Alter::default() },
-    },
-];
 
 fn histories(offset: u64, usual: usize, founder: Kind, suite: u16, style: Style) {
     let first = keyroom_insider::seed().wrapping_mul(1_000).wrapping_add(offset * 100_000_000);
@@ -466,17 +316,4 @@ fn histories_that_openmls_founds_are_judged_alike() {
 fn histories_with_private_handshakes_are_judged_alike() {
     histories(4, 1, Kind::Keyroom, 1, Style::Private);
     histories(5, 1, Kind::OpenMls, 2, Style::Private);
-}
-
-/// `docs/peers.md` has been measured, and another test keeps it true.
-#[test]
-fn every_explained_difference_is_backed_by_the_published_table() {
-    let table = std::fs::read_to_string(keyroom_peers::verdicts::path()).unwrap();
-    for Explained { who, what, row, why } in EXPLAINED {
-        let column = if who == Kind::MlsRs { 5 } else { 6 };
-        let lines = table.lines().filter(|line| line.starts_with(&format!("| {row} |")));
-        let mut verdicts = lines.filter_map(|line| line.split('|').nth(column));
-        let backed = verdicts.any(|verdict| verdict.contains("ACCEPTED") || verdict.contains("then the twin too"));
-        assert!(backed, "{who:?}, {what} ({why}): row {row}");
-    }
 }

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod differential;
+mod explained;
+mod forgery;
 mod peer;
 mod post_quantum;
 mod scenario;

@@ -52,7 +52,7 @@ fn parse(message: &[u8]) -> MlsMessage {
     MlsMessage::from_bytes(message).unwrap()
 }
 
-impl<C: MlsConfig> Peer for MlsRs<C> {
+impl<C: MlsConfig + Clone> Peer for MlsRs<C> {
     fn name(&self) -> &str {
         &self.name
     }
@@ -137,6 +137,16 @@ impl<C: MlsConfig> Peer for MlsRs<C> {
             },
             other => Err(format!("{other:?}")),
         }
+    }
+
+    /// The private keys of a path are set before the confirmation tag is checked.
+    fn receive_or_restore(&mut self, message: &[u8]) -> Result<Event, String> {
+        let before = self.group.clone();
+        let heard = self.receive(message);
+        if heard.is_err() {
+            self.group = before;
+        }
+        heard
     }
 
     fn own_leaf(&self) -> u32 {

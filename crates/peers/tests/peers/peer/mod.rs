@@ -118,6 +118,11 @@ pub(crate) trait Peer {
     fn propose(&mut self, proposal: &Proposal) -> Vec<u8>;
     fn send(&mut self, text: &[u8]) -> Vec<u8>;
     fn receive(&mut self, message: &[u8]) -> Result<Event, String>;
+    /// Like [`Peer::receive`], but a client whose code keeps something of a message that it refuses
+    /// is put back to what it was.
+    fn receive_or_restore(&mut self, message: &[u8]) -> Result<Event, String> {
+        self.receive(message)
+    }
     fn own_leaf(&self) -> u32;
     fn agreement(&self) -> Agreement;
     /// The group and the signature key, where the client can be made to break rules.
