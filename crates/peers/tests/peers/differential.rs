@@ -259,7 +259,7 @@ impl History {
 
     /// A member of ours breaks a rule. Who accepts it is removed, for it is in a group of its own.
     fn insider(&mut self) {
-        let Some(from) = (0..self.world.members.len()).find(|position| self.kind(*position) == Kind::Keyroom) else {
+        let Some(from) = self.maker() else {
             return;
         };
         let (what, message) = self.forge(from);
@@ -280,6 +280,15 @@ impl History {
             let guest = self.newcomer();
             self.add(from, vec![guest]);
         }
+    }
+
+    /// The first of ours, but not the last leaf: without it the tree would shrink, and who removes
+    /// itself would have no place for its path.
+    fn maker(&self) -> Option<usize> {
+        let members = &self.world.members;
+        let last = members.iter().map(|member| member.own_leaf()).max();
+        (0..members.len())
+            .find(|position| self.kind(*position) == Kind::Keyroom && Some(members[*position].own_leaf()) != last)
     }
 
     /// One of the ways to break a rule, with its message.
