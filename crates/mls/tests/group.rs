@@ -644,32 +644,3 @@ fn messages_may_be_read_between_staging_and_applying_a_private_commit() {
     assert_eq!(members[1].read(&sent).0, b"mine");
     agree(&members);
 }
-
-#[test]
-fn a_group_that_was_not_reinitialised_has_no_successor_by_reinit() {
-    let rng = &mut keyroom_vectors::rng(30);
-    let members = room(&["alice", "bob"], 1, config(), rng);
-    let alice = Client::new("alice", suite(1), rng);
-    let succession = Succession {
-        successor: Successor::ReInit,
-        bundle: alice.bundle(rng),
-        members: Vec::new(),
-        welcome_tree: TreeDelivery::Inside,
-        group_info: None,
-    };
-    let old = &members[0].group;
-    let refused = old.succeed(suite(1), succession, alice.signer.as_ref(), config(), &now(), rng);
-    assert_eq!(refused.unwrap_err(), Error::Usage(Usage::NotReinitialised));
-}
-
-#[test]
-fn a_proposal_that_does_not_wait_cannot_be_dropped() {
-    let rng = &mut keyroom_vectors::rng(31);
-    let mut members = room(&["alice", "bob"], 1, config(), rng);
-    let Member { client, group } = &mut members[0];
-    let proposed = group.propose_update(b"", client.signer.as_ref(), None, &now(), rng).unwrap();
-    group.drop_proposal(&proposed.reference).unwrap();
-    let version = group.version();
-    assert_eq!(group.drop_proposal(&proposed.reference).unwrap_err(), Error::Usage(Usage::NoSuchProposal));
-    assert_eq!(group.version(), version);
-}
