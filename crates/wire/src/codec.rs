@@ -136,7 +136,8 @@ impl<'a> Reader<'a> {
         if length < least {
             return Err(DecodeError::new(at, Kind::LengthNotMinimal));
         }
-        usize::try_from(length).map_err(|_| DecodeError::new(at, Kind::LengthReserved))
+        // Where addresses have 16 bits, what does not fit is over every limit.
+        Ok(usize::try_from(length).unwrap_or(usize::MAX))
     }
 
     fn vector_within(&mut self, limit: usize) -> Result<Self, DecodeError> {
