@@ -15,7 +15,8 @@ use keyroom_wire::HpkeCiphertext;
 const SEALS: usize = 16;
 /// The same for signature checks, which are as long but end at the first failure.
 const CHECKS: usize = 64;
-/// From this number on, adding up Ed25519 signatures is faster than checking each on all threads.
+/// From this number on Ed25519 signatures are added up. An estimate: the tests of torsion at the end run on
+/// one thread, so that more are needed than for a batch on one.
 const BATCH: usize = 512;
 
 /// One thread per available core, the calling one included.

@@ -1,5 +1,5 @@
-//! Ed25519 (RFC 8032) signatures verified in batches, which takes about half the time of checking
-//! each, and accepts exactly what a single check accepts: the byte filter of
+//! Ed25519 (RFC 8032) signatures verified in batches, which takes less time than checking each,
+//! and accepts exactly what a single check accepts: the byte filter of
 //! [`ed25519_filter`] and the cofactorless equation `[S]B = R + [k]A`.
 //!
 //! # Why an ordinary batch is not enough
@@ -39,8 +39,8 @@ pub use chunk::{Rejected, SubsetSums, check};
 /// How many random subsets are tested for torsion: each stage misses a defect with probability 2^-96.
 pub const TESTS: usize = 96;
 
-/// The number of signatures from which a batch is faster than single checks on one thread: the tests of
-/// torsion, once for all chunks, take as long as eighty of these.
+/// The number of signatures from which a batch is meant to be faster than single checks on one thread:
+/// the tests of torsion come once for all chunks, whatever their number. An estimate, to be measured.
 pub const WORTH_IT: usize = 256;
 
 /// Signatures that are added up at a time. Twice as many would gain little and cost more when one of
