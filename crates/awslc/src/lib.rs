@@ -10,9 +10,9 @@
 //!   generator: the `rng` given to [`Signer::sign`](keyroom_crypto::Signer::sign) is not used, two
 //!   signatures of one message differ, and a run cannot be replayed from a seed. Everything else is
 //!   a function of its input.
-//! * **Threads.** [`Suite::seal_many`](keyroom_crypto::Suite::seal_many) from 16 jobs and
-//!   [`Suite::verify_many`](keyroom_crypto::Suite::verify_many) from 64 jobs start
-//!   one thread per available core for the time of the call. Results and errors are those of the
+//! * **Threads.** From six jobs on, [`Suite::seal_many`](keyroom_crypto::Suite::seal_many) and
+//!   [`Suite::verify_many`](keyroom_crypto::Suite::verify_many) use rayon's threads, of which there is
+//!   one per core unless the application says otherwise. Results and errors are those of the
 //!   sequential order.
 //!
 //! ```
