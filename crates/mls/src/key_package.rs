@@ -6,14 +6,16 @@
 mod build;
 mod bundle;
 
-use keyroom_crypto::{VerifyJob, labels};
+use alloc::vec::Vec;
+
+use keyroom_crypto::labels;
 use keyroom_wire::{Encode, ExtensionType, Extensions, KeyPackage, KeyPackageRef};
 
 pub use self::build::{BuildError, KeyPackageBuilder, KeyPackageUse};
 pub use self::bundle::{BundleError, KeyPackageBundle};
 use crate::error::Rule;
 use crate::extension::{ExtensionPlace, Listing};
-use crate::leaf_node::{LeafExpectation, LeafPlace, ensure, signature_fault, signed_message};
+use crate::leaf_node::{GATHERED, LeafExpectation, LeafPlace, Signed, ensure, signed_message, verify_batch};
 
 const LABEL: &str = "KeyPackageTBS";
 
@@ -31,17 +33,25 @@ impl ValidKeyPackage {
     /// # Errors
     /// The rule that it breaks.
     pub fn validate(key_package: KeyPackage, expectation: &LeafExpectation<'_>) -> Result<Self, Rule> {
-        let suite = expectation.suite;
-        ensure(key_package.version == expectation.version, Rule::KeyPackageVersion)?;
-        ensure(key_package.cipher_suite == suite.cipher_suite(), Rule::KeyPackageCipherSuite)?;
-        let init_key = key_package.init_key.as_slice();
-        suite.kem().validate_public_key(init_key).map_err(|_| Rule::InvalidPublicKey)?;
-        ensure(key_package.init_key != key_package.leaf_node.encryption_key, Rule::InitKeyIsEncryptionKey)?;
-        expectation.check(LeafPlace::KeyPackage, &key_package.leaf_node)?;
-        check_extensions(&key_package, expectation)?;
-        check_signatures(&key_package, expectation)?;
-        let reference = labels::key_package_ref(suite, &key_package.to_bytes());
-        Ok(Self { key_package, reference })
+        check_unsigned(&key_package, expectation)?;
+        check_signatures(core::slice::from_ref(&key_package), expectation)?;
+        Ok(Self::of(key_package, expectation))
+    }
+
+    /// Checks many key packages as [`validate`](Self::validate) does, all signatures last and together:
+    /// a provider verifies many at once in a fraction of the time.
+    ///
+    /// # Errors
+    /// A rule that one of them breaks.
+    pub fn validate_all(key_packages: Vec<KeyPackage>, expectation: &LeafExpectation<'_>) -> Result<Vec<Self>, Rule> {
+        key_packages.iter().try_for_each(|key_package| check_unsigned(key_package, expectation))?;
+        key_packages.chunks(GATHERED / 2).try_for_each(|chunk| check_signatures(chunk, expectation))?;
+        Ok(key_packages.into_iter().map(|key_package| Self::of(key_package, expectation)).collect())
+    }
+
+    fn of(key_package: KeyPackage, expectation: &LeafExpectation<'_>) -> Self {
+        let reference = labels::key_package_ref(expectation.suite, &key_package.to_bytes());
+        Self { key_package, reference }
     }
 
     /// The key package.
@@ -79,20 +89,41 @@ fn check_extensions(key_package: &KeyPackage, expectation: &LeafExpectation<'_>)
     ensure(all_listed, Rule::KeyPackageExtensionNotListed)
 }
 
+/// Everything but the signatures.
+fn check_unsigned(key_package: &KeyPackage, expectation: &LeafExpectation<'_>) -> Result<(), Rule> {
+    let suite = expectation.suite;
+    ensure(key_package.version == expectation.version, Rule::KeyPackageVersion)?;
+    ensure(key_package.cipher_suite == suite.cipher_suite(), Rule::KeyPackageCipherSuite)?;
+    let init_key = key_package.init_key.as_slice();
+    suite.kem().validate_public_key(init_key).map_err(|_| Rule::InvalidPublicKey)?;
+    ensure(key_package.init_key != key_package.leaf_node.encryption_key, Rule::InitKeyIsEncryptionKey)?;
+    expectation.check(LeafPlace::KeyPackage, &key_package.leaf_node)?;
+    check_extensions(key_package, expectation)
+}
+
 /// Both signatures are by the key in the leaf (§10.1 says "in `leaf_node.credential`", which holds none).
-fn check_signatures(key_package: &KeyPackage, expectation: &LeafExpectation<'_>) -> Result<(), Rule> {
+fn check_signatures(key_packages: &[KeyPackage], expectation: &LeafExpectation<'_>) -> Result<(), Rule> {
+    let signed: Vec<Signed<'_>> = key_packages.iter().flat_map(signatures).collect();
+    verify_batch(expectation.suite, &signed, |signed| signed).map_err(|(_, rule)| rule)
+}
+
+fn signatures(key_package: &KeyPackage) -> [Signed<'_>; 2] {
     let leaf = &key_package.leaf_node;
     let public_key = leaf.signature_key.as_slice();
-    let leaf_message = signed_message(leaf, None);
-    let message = labels::sign_content(LABEL, &key_package.tbs());
-    let jobs = [
-        VerifyJob { public_key, message: &leaf_message, signature: leaf.signature.as_slice() },
-        VerifyJob { public_key, message: &message, signature: key_package.signature.as_slice() },
-    ];
-    expectation.suite.verify_many(&jobs).map_err(|position| {
-        let rule = if position == 0 { Rule::LeafSignature } else { Rule::KeyPackageSignature };
-        signature_fault(expectation.suite, public_key, rule)
-    })
+    [
+        Signed {
+            public_key,
+            message: signed_message(leaf, None),
+            signature: leaf.signature.as_slice(),
+            otherwise: Rule::LeafSignature,
+        },
+        Signed {
+            public_key,
+            message: labels::sign_content(LABEL, &key_package.tbs()),
+            signature: key_package.signature.as_slice(),
+            otherwise: Rule::KeyPackageSignature,
+        },
+    ]
 }
 
 #[cfg(test)]

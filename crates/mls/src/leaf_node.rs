@@ -17,8 +17,8 @@ use keyroom_wire::{
 pub use self::build::{Grease, LeafNodeParts, capabilities_for, generate_key_pair, sign_leaf};
 pub(crate) use self::build::{grease_capabilities, grease_extensions};
 pub use self::lifetime::{LifetimeCheck, LifetimePolicy, lifetime_from};
+pub(crate) use self::signature::{GATHERED, Signed, fault as signature_fault, signed_message, verify_batch};
 pub use self::signature::{InvalidLeaf, verify_leaf_signatures};
-pub(crate) use self::signature::{fault as signature_fault, signed_message};
 use crate::error::Rule;
 use crate::extension::{ExtensionPlace, ExtensionTable, GroupExtensions};
 

@@ -9,7 +9,7 @@ pub(super) const LABEL: &str = "LeafNodeTBS";
 
 /// Signatures gathered before they are checked: enough for a provider to spread over its threads,
 /// few enough that the messages take a few megabytes.
-const GATHERED: usize = 4_096;
+pub(crate) const GATHERED: usize = 4_096;
 
 /// A leaf of a tree that breaks a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,33 +33,52 @@ pub fn verify_leaf_signatures<'a>(
     let mut batch = Vec::new();
     for (leaf_index, leaf) in leaves {
         let message = signed_message_ref(&leaf, group_id, leaf_index);
-        batch.push(Signed { leaf_index, public_key: leaf.signature_key, message, signature: leaf.signature });
+        let otherwise = Rule::LeafSignature;
+        let signed = Signed { public_key: leaf.signature_key, message, signature: leaf.signature, otherwise };
+        batch.push((leaf_index, signed));
         if batch.len() == GATHERED {
-            verify_batch(suite, &batch)?;
+            verify_leaves(suite, &batch)?;
             batch.clear();
         }
     }
-    verify_batch(suite, &batch)
+    verify_leaves(suite, &batch)
 }
 
-struct Signed<'a> {
-    leaf_index: LeafIndex,
-    public_key: &'a [u8],
-    message: Vec<u8>,
-    signature: &'a [u8],
+fn verify_leaves(suite: &dyn Suite, batch: &[(LeafIndex, Signed<'_>)]) -> Result<(), InvalidLeaf> {
+    verify_batch(suite, batch, |(_, signed)| signed)
+        .map_err(|((leaf_index, _), rule)| InvalidLeaf { leaf_index: *leaf_index, rule })
 }
 
-fn verify_batch(suite: &dyn Suite, batch: &[Signed<'_>]) -> Result<(), InvalidLeaf> {
-    let jobs: Vec<VerifyJob<'_>> = batch
-        .iter()
-        .map(|leaf| VerifyJob { public_key: leaf.public_key, message: &leaf.message, signature: leaf.signature })
-        .collect();
+/// Something signed, with everything that it takes to check it.
+pub(crate) struct Signed<'a> {
+    pub(crate) public_key: &'a [u8],
+    /// The message, its label included.
+    pub(crate) message: Vec<u8>,
+    pub(crate) signature: &'a [u8],
+    /// The rule that is broken if the signature is not good.
+    pub(crate) otherwise: Rule,
+}
+
+/// Verifies signatures together, with the verdicts of single checks.
+///
+/// # Errors
+/// The first that fails, and why.
+pub(crate) fn verify_batch<'b, 'a: 'b, T>(
+    suite: &dyn Suite,
+    batch: &'b [T],
+    signed: impl Fn(&'b T) -> &'b Signed<'a>,
+) -> Result<(), (&'b T, Rule)> {
+    let job = |signed: &'b Signed<'a>| VerifyJob {
+        public_key: signed.public_key,
+        message: &signed.message,
+        signature: signed.signature,
+    };
+    let jobs: Vec<VerifyJob<'_>> = batch.iter().map(|entry| job(signed(entry))).collect();
     let Err(position) = suite.verify_many(&jobs) else { return Ok(()) };
     // A provider that names a position outside the batch still means that something failed.
-    let leaf = batch.get(position).or(batch.first());
-    leaf.map_or(Ok(()), |leaf| {
-        Err(InvalidLeaf { leaf_index: leaf.leaf_index, rule: fault(suite, leaf.public_key, Rule::LeafSignature) })
-    })
+    let Some(failed) = batch.get(position).or(batch.first()) else { return Ok(()) };
+    let Signed { public_key, otherwise, .. } = signed(failed);
+    Err((failed, fault(suite, public_key, *otherwise)))
 }
 
 /// What the signature of a leaf covers, its label included. The source decides whether the place is

@@ -131,8 +131,9 @@ impl Change {
         }
         change.tree_before_adds = change.state.tree.clone();
         change.check_custom_types(list)?;
-        for key_package in list.adds() {
-            change.add(key_package.clone(), config, inputs)?;
+        let key_packages = list.adds().cloned().collect();
+        for added in ValidKeyPackage::validate_all(key_packages, &change.expectation(config, inputs))? {
+            change.add(&added, config)?;
         }
         change.check_group_support(base)?;
         change.ask_for_cipher_suite(base);
@@ -210,15 +211,9 @@ impl Change {
         Ok(())
     }
 
-    fn add(
-        &mut self,
-        key_package: keyroom_wire::KeyPackage,
-        config: &Config,
-        inputs: &Inputs<'_>,
-    ) -> Result<(), Error> {
-        let valid = ValidKeyPackage::validate(key_package, &self.expectation(config, inputs))?;
-        let package = valid.key_package();
-        let (reference, init_key) = (valid.reference().clone(), package.init_key.clone());
+    fn add(&mut self, added: &ValidKeyPackage, config: &Config) -> Result<(), Error> {
+        let package = added.key_package();
+        let (reference, init_key) = (added.reference().clone(), package.init_key.clone());
         let leaf_index = self.add_leaf(Leaf::from(&package.leaf_node), config)?;
         self.ask_joins(leaf_index)?;
         self.added.push(Added { leaf_index, reference, init_key });
