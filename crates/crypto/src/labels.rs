@@ -29,6 +29,14 @@ pub fn sign_content(label: &str, content: &[u8]) -> Vec<u8> {
     labelled(label.as_bytes(), content)
 }
 
+/// [`sign_content`] of a content that is written in place, some `length` bytes of it.
+pub fn sign_content_of(label: &str, length: usize, write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut out = Vec::with_capacity(PREFIX.len() + label.len() + length + 8);
+    write_label(&mut out, label.as_bytes());
+    write_vector(&mut out, write);
+    out
+}
+
 /// `SignWithLabel(key, label, content)` (§5.1.2).
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use keyroom_crypto::{CryptoRng, Signer, Suite, labels};
+use keyroom_crypto::{CryptoRng, Signer, Suite, VerifyJob, labels};
 use keyroom_wire::{
     AuthenticatedContent, Content, Encode, FramedContent, FramedContentAuthData, Proposal, ProposalRef, Sender,
     WireFormat,
@@ -21,9 +21,17 @@ pub(crate) fn sign(
     group_context: &[u8],
     rng: &mut dyn CryptoRng,
 ) -> Result<AuthenticatedContent, Error> {
-    let signature = labels::sign_with_label(signer, LABEL, &content.tbs(wire_format, group_context), rng)?;
+    let signature = signer.sign(&signed_message(&content, wire_format, group_context), rng)?;
     let auth = FramedContentAuthData { signature, confirmation_tag: None };
     Ok(AuthenticatedContent { wire_format, content, auth })
+}
+
+/// The message that is really signed, written once.
+fn signed_message(content: &FramedContent, wire_format: WireFormat, group_context: &[u8]) -> Vec<u8> {
+    const HEADERS: usize = 64;
+    let data = if let Content::Application(data) = &content.content { data.len() } else { 0 };
+    let length = data + content.group_id.len() + content.authenticated_data.len() + group_context.len() + HEADERS;
+    labels::sign_content_of(LABEL, length, |out| content.write_tbs(wire_format, group_context, out))
 }
 
 /// A message whose sender may send such content and whose signature is its sender's.
@@ -38,10 +46,33 @@ impl VerifiedContent {
         signature_key: &[u8],
         group_context: &[u8],
     ) -> Result<Self, Error> {
-        let tbs = content.content.tbs(content.wire_format, group_context);
-        labels::verify_with_label(suite, signature_key, LABEL, &tbs, content.auth.signature.as_slice())
-            .map_err(|_| Rule::MessageSignature)?;
+        let message = signed_message(&content.content, content.wire_format, group_context);
+        let signature = content.auth.signature.as_slice();
+        suite.verify(signature_key, &message, signature).map_err(|_| Rule::MessageSignature)?;
         Ok(Self(content))
+    }
+
+    /// Checks the signatures of messages of one epoch together, each under its sender's key. `None` if
+    /// one of them is not good.
+    pub(crate) fn verify_all<'k>(
+        suite: &dyn Suite,
+        contents: Vec<AuthenticatedContent>,
+        signature_keys: impl Iterator<Item = &'k [u8]>,
+        group_context: &[u8],
+    ) -> Option<Vec<Self>> {
+        let message =
+            |content: &AuthenticatedContent| signed_message(&content.content, content.wire_format, group_context);
+        let messages: Vec<Vec<u8>> = contents.iter().map(message).collect();
+        let signed = messages.iter().zip(&contents).zip(signature_keys);
+        let jobs: Vec<VerifyJob<'_>> = signed
+            .map(|((message, content), public_key)| VerifyJob {
+                public_key,
+                message,
+                signature: content.auth.signature.as_slice(),
+            })
+            .collect();
+        let good = jobs.len() == contents.len() && suite.verify_many(&jobs).is_ok();
+        good.then(|| contents.into_iter().map(Self).collect())
     }
 
     /// A message that this member has just signed itself.

@@ -1,9 +1,8 @@
 //! PrivateMessage (RFC 9420 §6.3): signed and encrypted.
 //!
 //! Receiving takes three steps, because the key depends on what the first one shows:
-//! [`open_sender_data`], then the key from the [secret tree](crate::secret_tree), then
-//! [`open_content`]. The signature is checked on the [`AuthenticatedContent`] that
-//! [`authenticated_content`] puts together.
+//! [`open_sender_data`], then the key from the [secret tree](crate::secret_tree), then [`open`]. The
+//! signature of what it returns has not been verified yet.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -102,37 +101,30 @@ pub fn open_sender_data(
     SenderData::from_bytes(&buffer, &Limits::default()).map_err(|_| Rule::SenderData)
 }
 
-/// Decrypts a message and checks its padding (§6.3.1). On an error, drop the key's puncture: the
-/// key stays good for the real message.
+/// Decrypts a message, in its own memory, and checks its padding (§6.3.1). The signature is not
+/// verified. On an error, drop the key's puncture: the key stays good for the real message.
 ///
 /// # Errors
 /// [`Rule::ContentDecryption`], [`Rule::PrivateContent`] or [`Rule::PaddingNotZero`].
-pub fn open_content(
+pub fn open(
     suite: &dyn Suite,
-    message: &PrivateMessage,
-    key: MessageKey,
-    reuse_guard: [u8; 4],
+    mut message: PrivateMessage,
+    key: &MessageKey,
+    sender: &SenderData,
     limits: &Limits,
-) -> Result<PrivateMessageContent, Rule> {
-    let mut buffer = Zeroizing::new(message.ciphertext.as_slice().to_vec());
-    let nonce = guarded_nonce(&key, reuse_guard);
+) -> Result<AuthenticatedContent, Rule> {
+    let mut buffer = Zeroizing::new(core::mem::take(&mut message.ciphertext).into_vec());
+    let nonce = guarded_nonce(key, sender.reuse_guard);
     suite
         .aead_open(key.key.expose(), nonce.expose(), &message.content_aad(), &mut buffer)
         .map_err(|_| Rule::ContentDecryption)?;
     let mut reader = Reader::new(&buffer, *limits);
-    PrivateMessageContent::decode_for(message.content_type, &mut reader).map_err(|error| match error.kind {
-        DecodeErrorKind::PaddingNotZero => Rule::PaddingNotZero,
-        _ => Rule::PrivateContent,
-    })
-}
-
-/// The signed message inside, whose signature has not been verified yet.
-pub fn authenticated_content(
-    message: PrivateMessage,
-    sender: &SenderData,
-    opened: PrivateMessageContent,
-) -> AuthenticatedContent {
-    AuthenticatedContent {
+    let opened =
+        PrivateMessageContent::decode_for(message.content_type, &mut reader).map_err(|error| match error.kind {
+            DecodeErrorKind::PaddingNotZero => Rule::PaddingNotZero,
+            _ => Rule::PrivateContent,
+        })?;
+    Ok(AuthenticatedContent {
         wire_format: WireFormat::PRIVATE_MESSAGE,
         content: FramedContent {
             group_id: message.group_id,
@@ -142,7 +134,7 @@ pub fn authenticated_content(
             content: opened.content,
         },
         auth: opened.auth,
-    }
+    })
 }
 
 /// The nonce of the key schedule with the reuse guard mixed into its first four bytes (§6.3.1).

@@ -158,6 +158,14 @@ impl ChangeSet {
         self.cleared.push((kind, major));
     }
 
+    /// This one and the one after it as one.
+    #[must_use]
+    pub fn then(mut self, next: Self) -> Self {
+        next.cleared.into_iter().for_each(|(kind, major)| self.clear(kind, major));
+        self.writes.extend(next.writes);
+        Self { version: next.version, deleted: self.deleted || next.deleted, ..self }
+    }
+
     /// Sum of the lengths of all values that are written, in bytes.
     pub fn bytes(&self) -> usize {
         self.writes.values().flatten().map(|value| value.len()).sum()

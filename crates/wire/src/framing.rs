@@ -150,13 +150,18 @@ impl FramedContent {
     /// the others, whatever is passed.
     pub fn tbs(&self, wire_format: WireFormat, group_context: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        ProtocolVersion::MLS10.encode(&mut out);
-        wire_format.encode(&mut out);
-        self.encode(&mut out);
+        self.write_tbs(wire_format, group_context, &mut out);
+        out
+    }
+
+    /// Appends [`tbs`](Self::tbs).
+    pub fn write_tbs(&self, wire_format: WireFormat, group_context: &[u8], out: &mut Vec<u8>) {
+        ProtocolVersion::MLS10.encode(out);
+        wire_format.encode(out);
+        self.encode(out);
         if matches!(self.sender, Sender::Member(_) | Sender::NewMemberCommit) {
             out.extend_from_slice(group_context);
         }
-        out
     }
 }
 

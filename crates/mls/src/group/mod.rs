@@ -6,6 +6,8 @@
 //! | `propose` | own proposals, cached proposals, proposals from outside |
 //! | `commit`, `waiting` | making a commit: message, Welcome, GroupInfo; which proposals it covers |
 //! | `process`, `stage` | reading messages; staging a received commit |
+//! | `advice` | who should commit next |
+//! | `backlog` | reading many messages together |
 //! | `apply` | moving to the next epoch |
 //! | `message` | sending application data |
 //! | `join` | joining by Welcome |
@@ -13,7 +15,9 @@
 //! | `successor` | reinitialisation and branching |
 //! | `stored` | records |
 
+mod advice;
 mod apply;
+mod backlog;
 mod commit;
 mod create;
 mod external;
@@ -38,7 +42,9 @@ use alloc::vec::Vec;
 use keyroom_crypto::{Hash, Secret, Signer, Suite};
 use keyroom_wire::{GroupContext, GroupId, LeafIndex, ReInit};
 
+pub use self::advice::CommitAdvice;
 pub use self::apply::Applied;
+pub use self::backlog::Backlog;
 pub use self::commit::{Admission, AtomicDelivery, CommitBuilder, PathChoice, PendingCommit};
 pub use self::create::Founder;
 pub use self::external::{ExternalJoin, ExternalJoinBuilder};

@@ -90,7 +90,7 @@ impl Group {
         }
         match MlsMessage::from_bytes(message, &self.config.limits)? {
             MlsMessage::PublicMessage(message) => self.process_public(message, inputs),
-            MlsMessage::PrivateMessage(message) => self.process_private(&message, inputs),
+            MlsMessage::PrivateMessage(message) => self.process_private(message, inputs),
             MlsMessage::Welcome(_) | MlsMessage::GroupInfo(_) | MlsMessage::KeyPackage(_) => {
                 Err(Usage::WrongMessageKind.into())
             }
@@ -113,7 +113,7 @@ impl Group {
         self.process_handshake(verified, None, None, inputs)
     }
 
-    fn process_private(&mut self, message: &PrivateMessage, inputs: &Inputs<'_>) -> Result<Processed, Error> {
+    fn process_private(&mut self, message: PrivateMessage, inputs: &Inputs<'_>) -> Result<Processed, Error> {
         if message.group_id != *self.group_id() {
             return Err(Rule::WrongGroup.into());
         }
@@ -125,9 +125,7 @@ impl Group {
                 if !self.config.handshakes.accepts(WireFormat::PRIVATE_MESSAGE) {
                     return Err(Refusal::HandshakeFormat.into());
                 }
-                let secret = self.secrets.sender_data_secret();
-                let sender = private_message::open_sender_data(self.suite(), secret, message)?;
-                self.check_not_own(sender.leaf_index)?;
+                let sender = self.sender_of(&message)?;
                 let leaf = self.require_sender(sender.leaf_index).and_then(|()| self.public.leaf(sender.leaf_index));
                 let opened = self.unseal(&self.secret_tree, message, &sender, RatchetType::Handshake);
                 let (_, (content, puncture)) = with_sender(leaf, opened)?;
@@ -167,57 +165,59 @@ impl Group {
         }
     }
 
-    fn process_application(&mut self, message: &PrivateMessage, inputs: &Inputs<'_>) -> Result<Processed, Error> {
-        if message.epoch > self.epoch() {
-            return Err(NotYet::FutureEpoch { epoch: message.epoch }.into());
+    fn process_application(&mut self, message: PrivateMessage, inputs: &Inputs<'_>) -> Result<Processed, Error> {
+        let epoch = message.epoch;
+        if epoch > self.epoch() {
+            return Err(NotYet::FutureEpoch { epoch }.into());
         }
-        let current = message.epoch == self.epoch();
+        let current = epoch == self.epoch();
         if current {
             // Late messages of past epochs may still come after a ReInit; new ones may not be sent.
             self.check_active()?;
-        } else if !self.past.is_kept(message.epoch, self.config.past_epoch_seconds, inputs.now) {
+        } else if !self.past.is_kept(epoch, self.config.past_epoch_seconds, inputs.now) {
             return Err(Refusal::EpochNotKept.into());
         }
-        let (sender_data, member, content, puncture) =
-            if current { self.open_current(message)? } else { self.open_past(message)? };
+        let (opened, context) = if current {
+            let sender = self.sender_of(&message)?;
+            (self.open_current(message, sender)?, &self.public.context_bytes)
+        } else {
+            let kept = self.past.kept(epoch)?.ok_or(Refusal::EpochNotKept)?;
+            (self.open_past(message)?, &kept.context_bytes)
+        };
+        let Opened { sender, member, content, puncture } = opened;
+        let verified = VerifiedContent::verify(self.suite(), content, member.leaf().signature_key(), context)?;
         let mut changes = self.changes();
         let tree = if current {
             &mut self.secret_tree
         } else {
-            &mut self.past.kept_mut(message.epoch).ok_or(Refusal::EpochNotKept)?.secret_tree
+            &mut self.past.kept_mut(epoch).ok_or(Refusal::EpochNotKept)?.secret_tree
         };
         tree.apply(puncture, &mut changes)?;
-        let FramedContent { content, authenticated_data, .. } = content.into_inner().content;
-        let Content::Application(data) = content else { return Err(Rule::PrivateContent.into()) };
-        let received = Received::Application {
-            sender: member,
-            epoch: message.epoch,
-            generation: sender_data.generation,
-            data: data.into_vec(),
-            authenticated_data: authenticated_data.into_vec(),
-        };
+        let received = application(member, sender.generation, verified)?;
         Ok(Processed { received, changes: Some(self.changed(changes)) })
     }
 
-    fn open_current(&self, message: &PrivateMessage) -> Result<(SenderData, Member, VerifiedContent, Puncture), Error> {
+    /// Which key of which other member opens a message of this epoch.
+    pub(super) fn sender_of(&self, message: &PrivateMessage) -> Result<SenderData, Error> {
         let secret = self.secrets.sender_data_secret();
         let sender = private_message::open_sender_data(self.suite(), secret, message)?;
         self.check_not_own(sender.leaf_index)?;
+        Ok(sender)
+    }
+
+    /// Decrypts application data of this epoch. The signature is not verified.
+    pub(super) fn open_current(&self, message: PrivateMessage, sender: SenderData) -> Result<Opened, Error> {
         let leaf = self.public.leaf(sender.leaf_index);
         let opened = self.unseal(&self.secret_tree, message, &sender, RatchetType::Application);
-        let (leaf, (content, puncture)) = with_sender(leaf, opened)?;
-        let leaf = leaf.clone();
-        let verified =
-            VerifiedContent::verify(self.suite(), content, leaf.signature_key(), &self.public.context_bytes)?;
-        Ok((sender, Member::new(sender.leaf_index, leaf), verified, puncture))
+        Ok(Opened::new(sender, with_sender(leaf, opened)?))
     }
 
     /// A late message is opened with the secrets of its epoch and verified with its sender's leaf
     /// of that epoch (checklist row 101).
-    fn open_past(&self, message: &PrivateMessage) -> Result<(SenderData, Member, VerifiedContent, Puncture), Error> {
+    fn open_past(&self, message: PrivateMessage) -> Result<Opened, Error> {
         self.past.require(message.epoch)?;
         let kept = self.past.kept(message.epoch)?.ok_or(Refusal::EpochNotKept)?;
-        let sender = private_message::open_sender_data(self.suite(), &kept.secrets.sender_data_secret, message)?;
+        let sender = private_message::open_sender_data(self.suite(), &kept.secrets.sender_data_secret, &message)?;
         self.check_not_own(sender.leaf_index)?;
         let leaf_index = sender.leaf_index;
         if leaf_index.0 >= kept.slots {
@@ -228,24 +228,20 @@ impl Group {
             None => self.public.leaf(leaf_index),
         };
         let opened = self.unseal(&kept.secret_tree, message, &sender, RatchetType::Application);
-        let (leaf, (content, puncture)) = with_sender(leaf, opened)?;
-        let leaf = leaf.clone();
-        let verified = VerifiedContent::verify(self.suite(), content, leaf.signature_key(), &kept.context_bytes)?;
-        Ok((sender, Member::new(leaf_index, leaf), verified, puncture))
+        Ok(Opened::new(sender, with_sender(leaf, opened)?))
     }
 
     /// Decrypts the content of a private message on copies of the keys; nothing is spent yet.
     fn unseal(
         &self,
         tree: &SecretTree,
-        message: &PrivateMessage,
+        message: PrivateMessage,
         sender: &SenderData,
         ratchet: RatchetType,
     ) -> Result<(AuthenticatedContent, Puncture), Error> {
         let (key, puncture) = tree.open_key(sender.leaf_index, ratchet, sender.generation, &self.config.ratchet)?;
-        let content =
-            private_message::open_content(self.suite(), message, key, sender.reuse_guard, &self.config.limits)?;
-        Ok((private_message::authenticated_content(message.clone(), sender, content), puncture))
+        let content = private_message::open(self.suite(), message, &key, sender, &self.config.limits)?;
+        Ok((content, puncture))
     }
 
     /// Asks for the leaf of the sender of a handshake message, and for the own path, which a commit
@@ -257,6 +253,29 @@ impl Group {
     fn check_not_own(&self, leaf_index: LeafIndex) -> Result<(), Rule> {
         if leaf_index == self.own_leaf { Err(Rule::OwnMessage) } else { Ok(()) }
     }
+}
+
+/// A message that has been decrypted; neither is its signature verified nor its key spent.
+pub(super) struct Opened {
+    pub(super) sender: SenderData,
+    /// The sender, as its leaf was in the message's epoch.
+    pub(super) member: Member,
+    pub(super) content: AuthenticatedContent,
+    pub(super) puncture: Puncture,
+}
+
+impl Opened {
+    fn new(sender: SenderData, (leaf, (content, puncture)): (&Leaf, (AuthenticatedContent, Puncture))) -> Self {
+        Self { sender, member: Member::new(sender.leaf_index, leaf.clone()), content, puncture }
+    }
+}
+
+/// What the application gets of a message.
+pub(super) fn application(sender: Member, generation: u32, verified: VerifiedContent) -> Result<Received, Rule> {
+    let FramedContent { epoch, content, authenticated_data, .. } = verified.into_inner().content;
+    let Content::Application(data) = content else { return Err(Rule::PrivateContent) };
+    let authenticated_data = authenticated_data.into_vec();
+    Ok(Received::Application { sender, epoch, generation, data: data.into_vec(), authenticated_data })
 }
 
 /// The sender's leaf and the opened message. Both may lack records: all are asked for in one round.

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use keyroom_crypto::Secret;
 use keyroom_wire::LeafIndex;
 
-use super::punctured::{NodeName, TreePuncture};
+use super::punctured::{Consumed, NodeName, TreePuncture};
 use super::ratchet::Ratchet;
 use super::records::{LeafPath, RatchetName};
 use super::skipped::{Chunk, SkippedChange, SkippedIndex};
@@ -79,13 +79,18 @@ impl SecretTree {
         }
     }
 
-    pub(super) fn apply_tree(&mut self, puncture: TreePuncture<LeafPath>, changes: &mut ChangeSet) {
+    pub(super) fn apply_tree(
+        &mut self,
+        puncture: TreePuncture<LeafPath>,
+        changes: &mut ChangeSet,
+    ) -> Option<Consumed<LeafPath>> {
         let pages: BTreeSet<_> = puncture.touched().map(|node| self.geometry.page_of(node)).collect();
-        self.tree.apply(puncture);
+        let consumed = self.tree.apply(puncture);
         for page in pages {
             let value = self.geometry.write_page(&self.tree, page);
             self.write(self.geometry.page_key(page), value, changes);
         }
+        consumed
     }
 
     pub(super) fn apply_skipped(&mut self, change: SkippedChange, changes: &mut ChangeSet) {

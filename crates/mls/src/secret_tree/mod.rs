@@ -28,7 +28,7 @@ use crate::key_schedule::EncryptionSecret;
 use crate::record::{ChangeSet, RecordKey, RecordKind, RecordValue};
 
 pub use error::SecretTreeError;
-pub use punctured::{NodeName, Path, PunctureError, PuncturedTree, Side, TreePuncture};
+pub use punctured::{Consumed, NodeName, Path, PunctureError, PuncturedTree, Side, TreePuncture};
 pub use ratchet::{MessageKey, RatchetType};
 
 use ratchet::{Ratchet, Run};
@@ -76,6 +76,20 @@ pub struct Puncture {
     tree: Option<TreePuncture<LeafPath>>,
     ratchets: Vec<(RatchetName, Ratchet)>,
     skipped: Option<SkippedChange>,
+}
+
+impl Puncture {
+    /// Whether the key was that of the very next message of its sender.
+    pub(crate) fn is_in_order(&self) -> bool {
+        self.skipped.is_none()
+    }
+}
+
+/// What an applied puncture has taken away. Dropping it erases that for good.
+#[derive(Debug)]
+pub(crate) struct Spent {
+    tree: Option<Consumed<LeafPath>>,
+    ratchets: Vec<(RatchetName, Option<Ratchet>)>,
 }
 
 impl SecretTree {
@@ -172,22 +186,61 @@ impl SecretTree {
     /// [`SecretTreeError::Stale`] if another puncture was applied since this one was made; applying
     /// it would bring a deleted key back.
     pub fn apply(&mut self, puncture: Puncture, changes: &mut ChangeSet) -> Result<(), SecretTreeError> {
+        self.apply_for_now(puncture, changes).map(drop)
+    }
+
+    /// As [`apply`](Self::apply), but what it forgets is kept until the result is dropped.
+    pub(crate) fn apply_for_now(
+        &mut self,
+        puncture: Puncture,
+        changes: &mut ChangeSet,
+    ) -> Result<Spent, SecretTreeError> {
         if (puncture.epoch_id, puncture.revision) != (self.geometry.epoch_id, self.revision) {
             return Err(SecretTreeError::Stale);
         }
         self.revision = self.revision.saturating_add(1);
-        if let Some(tree) = puncture.tree {
-            self.apply_tree(tree, changes);
-        }
+        let tree = puncture.tree.and_then(|tree| self.apply_tree(tree, changes));
         let geometry = self.geometry;
+        let mut ratchets = Vec::with_capacity(puncture.ratchets.len());
         for (name, ratchet) in puncture.ratchets {
             self.write(geometry.ratchet_key(name), Some(geometry.write_ratchet(&ratchet)), changes);
-            self.ratchets.insert(name, ratchet);
+            ratchets.push((name, self.ratchets.insert(name, ratchet)));
         }
         if let Some(skipped) = puncture.skipped {
             self.apply_skipped(skipped, changes);
         }
-        Ok(())
+        Ok(Spent { tree, ratchets })
+    }
+
+    /// Takes punctures in order back, newest first. The change set that they wrote into is dropped by
+    /// the caller. They must not have skipped keys: see [`Puncture::is_in_order`].
+    pub(crate) fn take_back(&mut self, spent: Vec<Spent>) {
+        self.revision = self.revision.saturating_add(1);
+        for Spent { tree, ratchets } in spent.into_iter().rev() {
+            for (name, ratchet) in ratchets {
+                match ratchet {
+                    Some(ratchet) => drop(self.ratchets.insert(name, ratchet)),
+                    None => drop(self.ratchets.remove(&name)),
+                }
+            }
+            if let Some(consumed) = tree {
+                self.tree.restore(consumed);
+            }
+        }
+    }
+
+    /// Asks for the records that a message needs and whose names are known before anything is read.
+    ///
+    /// # Errors
+    /// [`SecretTreeError::Missing`], [`SecretTreeError::LeafOutside`].
+    pub(crate) fn require_key(
+        &self,
+        leaf: LeafIndex,
+        ratchet_type: RatchetType,
+        generation: u32,
+    ) -> Result<(), SecretTreeError> {
+        let name = self.ratchet_name(leaf, ratchet_type)?;
+        self.require(self.first_needs(leaf, name, generation))
     }
 
     /// Attaches records that were read: `None` for one that does not exist. Records of other kinds

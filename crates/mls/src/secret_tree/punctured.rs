@@ -88,6 +88,14 @@ impl<P> TreePuncture<P> {
     }
 }
 
+/// The secret that a puncture took out of the tree.
+#[derive(Debug)]
+pub struct Consumed<P> {
+    node: NodeName<P>,
+    secret: Secret,
+    inserted: Vec<NodeName<P>>,
+}
+
 /// The secrets of the highest unconsumed nodes of a tree of `2^depth` leaves.
 #[derive(Debug)]
 pub struct PuncturedTree<P> {
@@ -145,10 +153,19 @@ impl<P: Path> PuncturedTree<P> {
         Ok((secret, TreePuncture { removed: ancestor.clone(), inserted }))
     }
 
-    /// Gives up what was evaluated. The puncture must come from this state of the tree.
-    pub fn apply(&mut self, puncture: TreePuncture<P>) {
-        self.frontier.remove(&puncture.removed);
+    /// Gives up what was evaluated. The puncture must come from this state of the tree. Whoever keeps
+    /// the result can [restore](Self::restore) it; dropping it is what erases the secret.
+    pub fn apply(&mut self, puncture: TreePuncture<P>) -> Option<Consumed<P>> {
+        let secret = self.frontier.remove(&puncture.removed)?;
+        let inserted = puncture.inserted.iter().map(|(node, _)| node.clone()).collect();
         self.frontier.extend(puncture.inserted);
+        Some(Consumed { node: puncture.removed, secret, inserted })
+    }
+
+    /// Takes the last [`apply`](Self::apply) back.
+    pub fn restore(&mut self, consumed: Consumed<P>) {
+        consumed.inserted.iter().for_each(|node| drop(self.frontier.remove(node)));
+        self.frontier.insert(consumed.node, consumed.secret);
     }
 
     /// The node of the frontier from which a leaf follows.

@@ -34,7 +34,40 @@ pub struct PlaceInResolution {
     pub key_holder: NodeId,
 }
 
+/// A part of the tree for which a path carries many ciphertexts: its top is blank, or many below do not
+/// know its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crowd {
+    /// The length of its resolution.
+    pub resolution: u32,
+    /// The members in it.
+    pub members: u32,
+    /// The members in it that stand left of the leaf that was asked about.
+    pub before: u32,
+}
+
 impl Tree {
+    /// The largest part of the tree around a leaf whose resolution has at least `least` nodes. The whole
+    /// tree does not count: nobody encrypts to its root. O(depth).
+    ///
+    /// # Errors
+    /// [`TreeError::Missing`].
+    pub fn crowd_around(&self, leaf: LeafIndex, least: u32) -> Result<Option<Crowd>, TreeError> {
+        self.require_pages(leaf)?;
+        let mut at = self.root();
+        let mut crowd: Option<Crowd> = None;
+        while let Some((towards, other)) = at.children_towards(leaf)? {
+            if let Some(crowd) = &mut crowd {
+                let left = other.node.index < towards.node.index;
+                crowd.before = crowd.before.saturating_add(if left { other.leaves() } else { 0 });
+            } else if towards.resolution() >= least {
+                crowd = Some(Crowd { resolution: towards.resolution(), members: towards.leaves(), before: 0 });
+            }
+            at = towards;
+        }
+        Ok(crowd)
+    }
+
     /// The resolution of a node, in order (§4.1.1).
     ///
     /// # Errors

@@ -3,9 +3,7 @@ use keyroom_crypto::{Signer, Suite};
 use keyroom_mls::error::Rule;
 use keyroom_mls::key_schedule::{MembershipKey, SenderDataSecret};
 use keyroom_mls::padding::Padding;
-use keyroom_mls::private_message::{
-    SealError, authenticated_content, open_content, open_sender_data, random_reuse_guard, seal,
-};
+use keyroom_mls::private_message::{SealError, open, open_sender_data, random_reuse_guard, seal};
 use keyroom_mls::public_message;
 use keyroom_mls::record::ChangeSet;
 use keyroom_mls::secret_tree::{MessageKey, RatchetLimits, RatchetType, SecretTree};
@@ -13,7 +11,7 @@ use keyroom_vectors::{Hex, load, rng};
 use keyroom_wire::{
     AuthenticatedContent, CipherSuite, Commit, Content, ContentType, Decode, Encode, FramedContent,
     FramedContentAuthData, GroupContext, GroupId, LeafIndex, Limits, Mac, MlsMessage, Opaque, PrivateMessage, Proposal,
-    PublicMessage, Sender, WireFormat,
+    PublicMessage, Sender, SenderData, WireFormat,
 };
 use serde::Deserialize;
 
@@ -101,8 +99,7 @@ impl World {
         let (key, puncture) =
             self.tree().open_key(sender.leaf_index, ratchet_type, sender.generation, &limits).unwrap();
         drop(puncture);
-        let opened = open_content(self.suite, &message, key, sender.reuse_guard, &Limits::default())?;
-        Ok(authenticated_content(message, &sender, opened))
+        open(self.suite, message, &key, &sender, &Limits::default())
     }
 
     fn seal_private(&self, message: &AuthenticatedContent, padding: Padding) -> PrivateMessage {
@@ -279,8 +276,8 @@ fn row_110_a_plaintext_that_does_not_parse_as_its_type_is_refused() {
             let MessageKey { key: aead_key, nonce, .. } = key();
             world.suite.aead_seal(aead_key.expose(), nonce.expose(), &message.content_aad(), &mut buffer).unwrap();
             message.ciphertext = buffer.into();
-            let opened = open_content(world.suite, &message, key(), [0; 4], &Limits::default());
-            assert_eq!(opened, Err(Rule::PrivateContent));
+            let sender = SenderData { leaf_index: LeafIndex(1), generation: 0, reuse_guard: [0; 4] };
+            assert_eq!(open(world.suite, message, &key(), &sender, &Limits::default()), Err(Rule::PrivateContent));
         }
     }
 }
@@ -294,9 +291,9 @@ fn row_114_a_key_of_the_other_ratchet_does_not_open() {
         let key = |ratchet_type| {
             world.tree().open_key(sender.leaf_index, ratchet_type, sender.generation, &limits).unwrap().0
         };
-        let open = |key| open_content(world.suite, &message, key, sender.reuse_guard, &Limits::default());
-        assert_eq!(open(key(RatchetType::Handshake)), Err(Rule::ContentDecryption));
-        assert!(open(key(RatchetType::Application)).is_ok());
+        let opened = |key| open(world.suite, message.clone(), &key, &sender, &Limits::default());
+        assert_eq!(opened(key(RatchetType::Handshake)), Err(Rule::ContentDecryption));
+        assert!(opened(key(RatchetType::Application)).is_ok());
     }
 }
 
