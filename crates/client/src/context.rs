@@ -1,7 +1,7 @@
 //! What all rooms of a device share.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use keyroom_api::DeviceUri;
 use keyroom_crypto::{CryptoRng, Provider, Signer, Suite};
@@ -39,6 +39,13 @@ impl Env {
     /// Those of the machine.
     pub(crate) fn system() -> Self {
         Self { rng: Box::new(rand::make_rng::<rand::rngs::StdRng>()), clock: seconds }
+    }
+
+    /// A random time up to this one.
+    pub(crate) fn up_to(&mut self, most: Duration) -> Duration {
+        let mut byte = [0];
+        self.rng.fill_bytes(&mut byte);
+        most.mul_f64(f64::from(byte[0]) / 255.0)
     }
 
     /// Seconds since 1970.

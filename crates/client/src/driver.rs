@@ -3,6 +3,9 @@
 //! It owns all rooms, so that nothing is locked; the store blocks it and nobody else. Requests run
 //! beside it and bring their answers back through a channel.
 
+mod advice;
+mod commands;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +19,7 @@ use crate::context::{self, Context, Env};
 use crate::device::device;
 use crate::event::{Event, Message, MessageId};
 use crate::live::{MOST_EVENTS, News, Want, listen};
+use crate::options::PathUpdates;
 use crate::room::{Asked, Output, Room, Taken};
 use crate::rows::{self, Outgoing, Phase};
 use crate::slot::{PAUSE, Slot};
@@ -67,6 +71,7 @@ struct Driver {
     env: Env,
     transport: Arc<dyn Transport>,
     key_packages: u64,
+    path_updates: PathUpdates,
     /// The server has been asked about key packages and has not answered.
     stocking: bool,
     /// Those who wait until others can invite this device.
@@ -141,6 +146,7 @@ impl Driver {
             env,
             transport,
             key_packages: options.key_packages,
+            path_updates: options.path_updates,
             stocking: false,
             reachable: Vec::new(),
             stocked: false,
@@ -176,7 +182,7 @@ impl Driver {
     async fn serve(mut self, mut incoming: mpsc::UnboundedReceiver<Incoming>, mut heard: mpsc::Receiver<News>) {
         while !self.dead {
             self.pump();
-            let times = self.rooms.values().flat_map(|slot| [slot.retry, slot.watch]);
+            let times = self.rooms.values().flat_map(|slot| [slot.retry, slot.watch, slot.commit]);
             let retry = times.flatten().chain(self.mail).min();
             tokio::select! {
                 command = self.commands.recv() => match command {
@@ -202,6 +208,7 @@ impl Driver {
             self.mail = None;
             let _ = self.wants.send(Want::Mailbox);
         }
+        self.commit_as_advised(now);
         let rooms: Vec<RoomUri> =
             self.rooms.iter().filter(|(_, slot)| due(slot.retry)).map(|(uri, _)| uri.clone()).collect();
         for uri in rooms {
@@ -266,7 +273,7 @@ impl Driver {
             return;
         }
         match slot.room.next_request(&mut self.env) {
-            Ok(None) => {}
+            Ok(None) => self.heed_advice(uri),
             Ok(Some((asked, request))) => {
                 slot.busy = true;
                 let (transport, answers, room) = (self.transport.clone(), self.answers.clone(), uri.clone());
@@ -472,111 +479,5 @@ impl Driver {
             kinds.push(Kind::LastResort);
         }
         kinds
-    }
-
-    fn command(&mut self, command: Command) {
-        match command {
-            Command::Create { room, reply } => self.create(room, reply),
-            Command::Join { room, reply } => self.join(room, reply),
-            Command::Await { room, reply } => self.enter(room, reply),
-            Command::Find { room, reply } => {
-                let found = self.rooms.contains_key(&room);
-                let _ = reply.send(found.then_some(()).ok_or(Usage::UnknownRoom.into()));
-            }
-            Command::Rooms { reply } => drop(reply.send(Ok(self.rooms.keys().cloned().collect()))),
-            Command::Reachable { reply } if self.stocked => drop(reply.send(Ok(()))),
-            Command::Reachable { reply } => self.reachable.push(reply),
-            Command::Send { room, text, reply } => {
-                let sent = self.step(&room, |room| room.send(text));
-                let _ = reply.send(sent);
-            }
-            Command::Change { room, change, reply } => match self.step(&room, |room| room.change(change)) {
-                Ok(entry) => {
-                    if let Some(slot) = self.rooms.get_mut(&room) {
-                        slot.changes.insert(entry, reply);
-                    }
-                }
-                Err(error) => drop(reply.send(Err(error))),
-            },
-            Command::Flush { room, reply } => match self.rooms.get_mut(&room) {
-                Some(slot) => slot.flushes.push(reply),
-                None => drop(reply.send(Err(Usage::UnknownRoom.into()))),
-            },
-            Command::History { room, after, limit, reply } => {
-                let found = self.step(&room, |room| room.history(after, limit));
-                let _ = reply.send(found);
-            }
-            Command::Recent { room, limit, reply } => {
-                let found = self.step(&room, |room| room.recent(limit));
-                let _ = reply.send(found);
-            }
-            Command::View { room, reply } => {
-                let seen = self.step(&room, Room::view);
-                let _ = reply.send(seen);
-            }
-            Command::Close { .. } => {}
-        }
-    }
-
-    /// Runs a step of a room; after a failure of the store the room is read again.
-    fn step<T>(&mut self, uri: &RoomUri, step: impl FnOnce(&mut Room) -> Result<T, Error>) -> Result<T, Error> {
-        let slot = self.rooms.get_mut(uri).ok_or(Usage::UnknownRoom)?;
-        if slot.stale {
-            slot.room = Room::open(self.context.clone(), uri)?.ok_or(Usage::UnknownRoom)?;
-            slot.stale = false;
-            self.resume(uri);
-        }
-        let slot = self.rooms.get_mut(uri).ok_or(Usage::UnknownRoom)?;
-        let done = step(&mut slot.room);
-        if let Err(error @ (Error::Store(_) | Error::Corrupt)) = &done {
-            self.trouble(uri, error);
-        }
-        done
-    }
-
-    fn create(&mut self, uri: RoomUri, reply: Reply<()>) {
-        if self.rooms.get(&uri).is_some_and(|slot| slot.room.phase() != Phase::Removed) {
-            return drop(reply.send(Err(Usage::RoomExists.into())));
-        }
-        match Room::create(self.context.clone(), uri.clone(), &mut self.env) {
-            Ok(room) => {
-                self.place(uri.clone(), room);
-                self.entering.entry(uri).or_default().push(reply);
-            }
-            Err(error) => {
-                self.find_again(&uri);
-                let _ = reply.send(Err(error));
-            }
-        }
-    }
-
-    fn join(&mut self, uri: RoomUri, reply: Reply<()>) {
-        let wanted = match self.rooms.get_mut(&uri).map(|slot| slot.room.phase()) {
-            Some(Phase::Active) => return drop(reply.send(Ok(()))),
-            Some(Phase::Wanted | Phase::Joining | Phase::Creating) => Ok(()),
-            Some(Phase::Removed | Phase::Halted) => self.step(&uri, Room::want_again),
-            None => Room::want(self.context.clone(), uri.clone()).map(|room| self.place(uri.clone(), room)),
-        };
-        match wanted {
-            Ok(()) => self.entering.entry(uri).or_default().push(reply),
-            Err(error) => {
-                self.find_again(&uri);
-                let _ = reply.send(Err(error));
-            }
-        }
-    }
-
-    /// A new room whose storing failed may be stored all the same.
-    fn find_again(&mut self, uri: &RoomUri) {
-        if let (false, Ok(Some(room))) = (self.rooms.contains_key(uri), Room::open(self.context.clone(), uri)) {
-            self.place(uri.clone(), room);
-        }
-    }
-
-    fn enter(&mut self, uri: RoomUri, reply: Reply<()>) {
-        if self.rooms.get(&uri).is_some_and(|slot| slot.room.phase() == Phase::Active) {
-            return drop(reply.send(Ok(())));
-        }
-        self.entering.entry(uri).or_default().push(reply);
     }
 }

@@ -55,7 +55,7 @@ pub use keyroom_mls::identity::{Judgement, Question};
 pub use keyroom_store::{MemoryStore, Store, StoreError, StoreKey};
 #[cfg(feature = "sqlite")]
 pub use keyroom_store::{SqliteOptions, SqliteStore};
-pub use options::Options;
+pub use options::{Options, PathUpdates};
 pub use view::{Member, View};
 
 /// The README's example, compiled.

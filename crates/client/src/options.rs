@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use keyroom_crypto::Provider;
 use keyroom_mls::config::Config;
@@ -12,6 +13,17 @@ use crate::{Judge, TrustNames};
 /// Stands between the client and its transport.
 type Wrap = Box<dyn FnOnce(Arc<dyn Transport>) -> Arc<dyn Transport> + Send>;
 
+/// Whether a client commits when that makes the commits of all others cheaper: in a large room that was
+/// just made, each of them costs as much as there are members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathUpdates {
+    /// It does if it is advised to and the room is quiet, after this time; later, if others are to go
+    /// first.
+    After(Duration),
+    /// It commits only when it is told to.
+    Never,
+}
+
 /// How a client is opened.
 pub struct Options {
     pub(crate) user: String,
@@ -21,6 +33,7 @@ pub struct Options {
     pub(crate) config: Config,
     pub(crate) judge: Arc<dyn Judge>,
     pub(crate) key_packages: u64,
+    pub(crate) path_updates: PathUpdates,
     pub(crate) wrap: Option<Wrap>,
 }
 
@@ -35,6 +48,7 @@ impl Options {
             config: Config::default(),
             judge: Arc::new(TrustNames),
             key_packages: 10,
+            path_updates: PathUpdates::After(Duration::from_secs(10)),
             wrap: None,
         }
     }
@@ -68,6 +82,12 @@ impl Options {
     #[must_use]
     pub fn key_packages(self, key_packages: u64) -> Self {
         Self { key_packages, ..self }
+    }
+
+    /// Whether it commits for the sake of others. Default: ten seconds after it is advised to.
+    #[must_use]
+    pub fn path_updates(self, path_updates: PathUpdates) -> Self {
+        Self { path_updates, ..self }
     }
 
     /// Puts something between the client and the server: for tests, and to watch.

@@ -23,6 +23,9 @@ pub(crate) struct Slot {
     pub(crate) stale: bool,
     /// When the log is asked for again, if it has not shown until then what the server has taken.
     pub(crate) watch: Option<Instant>,
+    /// The epoch in which this device was last asked whether it should commit, and when it will.
+    pub(crate) advised: Option<u64>,
+    pub(crate) commit: Option<Instant>,
     pub(crate) changes: HashMap<u64, Reply<u64>>,
     pub(crate) flushes: Vec<Reply<()>>,
 }
@@ -36,6 +39,8 @@ impl Slot {
             retry: None,
             stale: false,
             watch: None,
+            advised: None,
+            commit: None,
             changes: HashMap::new(),
             flushes: Vec::new(),
         }

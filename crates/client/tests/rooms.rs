@@ -5,7 +5,7 @@ mod world;
 
 use std::time::Duration;
 
-use keyroom::{Client, Code, Error, Event, MessageState, Usage};
+use keyroom::{Client, Code, Error, Event, MemoryStore, MessageState, PathUpdates, Usage};
 use tokio::time::timeout;
 use world::{World, agree, hears, reaches, texts};
 
@@ -159,4 +159,37 @@ async fn key_packages_are_made_up_for_as_they_are_used() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("the server has {:?} instead of {wanted} key packages", world.stock("bob").await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_large_new_room_members_commit_until_commits_are_cheap() {
+    let world = World::new().await;
+    let soon =
+        |user: &str| world.options(user).key_packages(1).path_updates(PathUpdates::After(Duration::from_millis(20)));
+    let names: Vec<String> = (0..32).map(|number| format!("member{number}")).collect();
+    let mut clients = Vec::new();
+    for name in &names {
+        let client = Client::open(MemoryStore::new(), &world.server.url(), soon(name)).await.unwrap();
+        client.reachable().await.unwrap();
+        clients.push(client);
+    }
+    let founder = clients[0].create_room("meeting").await.unwrap();
+    let mut invitations = tokio::task::JoinSet::new();
+    for name in names.iter().skip(1).cloned() {
+        let founder = founder.clone();
+        invitations.spawn(async move { founder.invite(&name).await.unwrap() });
+    }
+    let invited = invitations.join_all().await.into_iter().max().unwrap();
+    // Nobody but the founder has ever been told to commit; half of the tree has no keys of its own.
+    for _ in 0..2_500 {
+        if founder.view().await.unwrap().epoch > invited {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let committed = clients[16].entered("meeting").await.unwrap();
+    assert!(founder.view().await.unwrap().epoch > invited, "nobody has committed");
+    let epoch = founder.view().await.unwrap().epoch;
+    reaches(&committed, epoch).await;
+    agree(&[&founder, &committed]).await;
 }

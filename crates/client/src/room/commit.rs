@@ -26,13 +26,15 @@ impl Room {
     /// Makes one commit of the changes that come next in the outbox, as many as there are before the
     /// next text. What makes no sense any more is settled instead.
     pub(super) fn commit_changes(&mut self, first: u64, env: &mut Env) -> Result<(), Error> {
-        let members = self.with_group(|group, _| Ok(group.members()?))?;
         let run: Vec<(u64, Outgoing)> = self
             .outbox
             .range(first..)
             .take_while(|(_, outgoing)| outgoing.is_change())
             .map(|(entry, outgoing)| (*entry, outgoing.clone()))
             .collect();
+        // New keys alone concern nobody else: in a large room the list would cost more than the commit.
+        let alone = run.iter().all(|(_, outgoing)| *outgoing == Outgoing::Rotate);
+        let members = if alone { Vec::new() } else { self.with_group(|group, _| Ok(group.members()?))? };
         match self.commit_run(&run, &members, env) {
             Err(error) if is_final(&error) => self.blame(&run, &members, env, error),
             done => done,

@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use keyroom_api::{DeviceUri, RoomUri, UserUri};
-use keyroom_mls::group::{ExternalJoins, Group, GroupInfoContent, TreeDelivery};
+use keyroom_mls::group::{CommitAdvice, ExternalJoins, Group, GroupInfoContent, TreeDelivery};
 use keyroom_store::{RowKey, Scan, Transaction};
 
 use crate::context::Context;
@@ -124,6 +124,16 @@ impl Room {
     /// Whether nothing waits to be sent or confirmed.
     pub(crate) fn is_idle(&self) -> bool {
         self.outbox.is_empty() && self.handshake.is_none()
+    }
+
+    /// The epoch, if the group is in memory.
+    pub(crate) fn loaded_epoch(&self) -> Option<u64> {
+        self.group.as_ref().map(Group::epoch)
+    }
+
+    /// Whether this device should commit for the sake of the others.
+    pub(crate) fn commit_advice(&mut self) -> Result<Option<CommitAdvice>, Error> {
+        self.with_group(|group, _| Ok(group.commit_advice()?))
     }
 
     /// Whether this entry of the outbox is still to be done.
