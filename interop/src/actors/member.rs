@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use keyroom_crypto::Signer;
 use keyroom_mls::config::{HandshakePolicy, Inputs};
 use keyroom_mls::group::{Group, PathChoice, PendingCommit, Received, StagedCommit, Status, TreeDelivery, Waiting};
+use keyroom_mls::identity::Verdict;
 use keyroom_wire::{Proposal, ProposalRef};
 
 use super::describe::Target;
@@ -111,10 +112,11 @@ impl Member {
         Ok(response)
     }
 
-    /// Applies the own commit.
+    /// Applies the own commit. If it cannot be applied this way, it goes on waiting.
     pub(super) fn apply_pending(&mut self, expected: Expected) -> Result<(), Failure> {
+        let verdict = accepted(self.pending.as_ref().ok_or(Failure::NothingPending)?.staged(), expected)?;
         let pending = self.pending.take().ok_or(Failure::NothingPending)?;
-        self.apply(pending.into_staged(), expected)
+        self.enter(pending.into_staged(), &verdict)
     }
 
     /// Reads the proposals that a commit names, then the commit, and applies it.
@@ -128,18 +130,17 @@ impl Member {
         self.learn(proposals, now)?;
         let inputs = Inputs { now, psks: &self.psks };
         match self.group.process(commit, &inputs)?.received {
-            Received::Commit(staged) => self.apply(staged, expected),
+            Received::Commit(staged) => {
+                let verdict = accepted(&staged, expected)?;
+                self.enter(staged, &verdict)
+            }
             Received::OwnCommit(_) => self.apply_pending(expected),
             _ => Err(Failure::WrongMessage { field: "commit", expected: "commit" }),
         }
     }
 
-    fn apply(&mut self, staged: StagedCommit, expected: Expected) -> Result<(), Failure> {
-        if expected == Expected::ReInit && staged.reinit().is_none() {
-            return Err(Failure::NotReInit);
-        }
-        let verdict = judge(staged.questions())?;
-        self.group.apply(staged, &verdict)?;
+    fn enter(&mut self, staged: StagedCommit, verdict: &Verdict) -> Result<(), Failure> {
+        self.group.apply(staged, verdict)?;
         // Proposals and own commits go with their epoch.
         self.known.clear();
         self.pending = None;
@@ -161,6 +162,14 @@ impl Member {
         }
         Ok(references)
     }
+}
+
+/// The verdict on a commit that is one of those expected.
+fn accepted(staged: &StagedCommit, expected: Expected) -> Result<Verdict, Failure> {
+    if expected == Expected::ReInit && staged.reinit().is_none() {
+        return Err(Failure::NotReInit);
+    }
+    judge(staged.questions())
 }
 
 /// How a tree reaches those who need it.

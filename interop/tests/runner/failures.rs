@@ -84,6 +84,26 @@ async fn what_a_script_may_not_ask_for_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_commit_that_is_no_reinit_goes_on_waiting_when_it_is_asked_to_end_the_group() {
+    let mut runner = Runner::new(vec![client().await], 1, Handshakes::Public);
+    runner.create_group("alice", &["bob"]).await.unwrap();
+    let state_id = runner.state("alice");
+    let nothing = HandlePendingCommitRequest { state_id };
+    assert_eq!(code(runner.client("alice").handle_pending_commit(nothing).await), Code::FailedPrecondition);
+    let request = CommitRequest { state_id, force_path: true, ..Default::default() };
+    let made = runner.client("alice").commit(request).await.unwrap();
+    for _ in 0..2 {
+        let ending = HandlePendingCommitRequest { state_id };
+        assert_eq!(code(runner.client("alice").handle_pending_re_init_commit(ending).await), Code::FailedPrecondition);
+        runner.agree(&["alice", "bob"]).await.unwrap();
+    }
+    let applied = runner.client("alice").handle_pending_commit(HandlePendingCommitRequest { state_id }).await;
+    let authenticator = applied.unwrap().epoch_authenticator;
+    runner.follow("bob", &[], &made.commit, &authenticator).await.unwrap();
+    runner.agree(&["alice", "bob"]).await.unwrap();
+}
+
+#[tokio::test]
 async fn ids_of_one_kind_are_never_ids_of_another() {
     let mut runner = Runner::new(vec![client().await], 1, Handshakes::Public);
     let mut ids = Vec::new();
