@@ -11,7 +11,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use crate::driver::{self, Command, Seed};
 use crate::event::{Event, Message, MessageId};
 use crate::rows::Outgoing;
-use crate::view::View;
+use crate::view::{Agreement, View};
 use crate::{Error, Options};
 
 /// Events that are kept for a listener that does not take them.
@@ -243,6 +243,18 @@ impl Room {
     pub async fn view(&self) -> Result<View, Error> {
         let room = self.room.clone();
         self.client.ask(|reply| Command::View { room, reply }).await
+    }
+
+    /// Compares what a peer sees with what this device sees, in constant time: pass the
+    /// [`View::epoch`] and the [`View::authenticator`] that the peer reports by a way that the server
+    /// of the room has no hand in. A server that shows its members different commits leads them into
+    /// epochs with different keys, which nothing else shows (RFC 9420 §8.7).
+    ///
+    /// # Errors
+    /// [`Usage::Removed`](crate::Usage::Removed), [`Usage::NotEntered`](crate::Usage::NotEntered).
+    pub async fn compare(&self, epoch: u64, authenticator: &[u8]) -> Result<Agreement, Error> {
+        let (room, authenticator) = (self.room.clone(), authenticator.to_vec());
+        self.client.ask(|reply| Command::Compare { room, epoch, authenticator, reply }).await
     }
 
     async fn change(&self, change: Outgoing) -> Result<u64, Error> {

@@ -9,7 +9,7 @@ use keyroom_mls::config::Config;
 use keyroom_mls::error::Error as ProtocolError;
 use keyroom_mls::group::Group;
 use keyroom_store::{Store, Transaction, load};
-use keyroom_wire::{CipherSuite, Credential};
+use keyroom_wire::{CipherSuite, Credential, GroupId};
 
 use crate::rows::{self, DeviceRow};
 use crate::{Error, Judge, Usage};
@@ -91,6 +91,11 @@ impl Context {
     /// The credential of the device: its URI.
     pub(crate) fn credential(&self) -> Credential {
         Credential::basic(self.device.to_string().into_bytes())
+    }
+
+    /// The groups that this device is in: what it leaves is deleted.
+    pub(crate) fn groups(&self) -> Result<Vec<GroupId>, Error> {
+        Ok(self.store.groups()?.into_iter().map(|(group, _)| group).collect())
     }
 
     /// Loads a group.

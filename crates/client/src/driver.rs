@@ -25,7 +25,7 @@ use crate::rows::{self, Outgoing, Phase};
 use crate::slot::{PAUSE, Slot};
 use crate::stock::{self, Kind};
 use crate::transport::{Answer, HttpTransport, Request, Transport};
-use crate::view::View;
+use crate::view::{Agreement, View};
 use crate::{Error, Options, Usage};
 
 /// How long the log may take to show what the server has taken.
@@ -48,6 +48,7 @@ pub(crate) enum Command {
     History { room: RoomUri, after: Option<MessageId>, limit: usize, reply: Reply<Vec<Message>> },
     Recent { room: RoomUri, limit: usize, reply: Reply<Vec<Message>> },
     View { room: RoomUri, reply: Reply<View> },
+    Compare { room: RoomUri, epoch: u64, authenticator: Vec<u8>, reply: Reply<Agreement> },
     Close { reply: Reply<()> },
 }
 

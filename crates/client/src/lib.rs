@@ -56,7 +56,7 @@ pub use keyroom_store::{MemoryStore, Store, StoreError, StoreKey};
 #[cfg(feature = "sqlite")]
 pub use keyroom_store::{SqliteOptions, SqliteStore};
 pub use options::{Options, PathUpdates};
-pub use view::{Member, View};
+pub use view::{Agreement, Member, View};
 
 /// The README's example, compiled.
 #[cfg(doctest)]

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use keyroom_api::DeviceUri;
+use keyroom_crypto::constant_time_eq;
 use keyroom_mls::error::Error as ProtocolError;
+use keyroom_mls::group::Group;
 use keyroom_mls::tree::{Leaf, NodeId, Tree};
 
 use crate::Error;
@@ -32,6 +34,31 @@ pub struct Member {
     pub leaf: u32,
     /// The device, if the credential names one.
     pub device: Option<DeviceUri>,
+}
+
+/// What comes of comparing the epoch authenticators of two members
+/// ([`Room::compare`](crate::Room::compare)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Agreement {
+    /// Both are in the same epoch and have the same keys.
+    Same,
+    /// One of the two has not seen a commit yet: compare again when both are in one epoch.
+    OtherEpoch {
+        /// The epoch of this device.
+        own: u64,
+    },
+    /// Both are in an epoch of this number, and not in the same: the server has led them apart.
+    Apart,
+}
+
+/// Holds the authenticator of a peer in `epoch` against the own one, in constant time.
+pub(crate) fn agreement(group: &Group, epoch: u64, authenticator: &[u8]) -> Agreement {
+    let own = group.epoch();
+    if own != epoch {
+        return Agreement::OtherEpoch { own };
+    }
+    let same = constant_time_eq(group.epoch_authenticator(), authenticator);
+    if same { Agreement::Same } else { Agreement::Apart }
 }
 
 /// Hexadecimal digits that are shown of a key.

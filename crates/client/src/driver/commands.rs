@@ -49,6 +49,10 @@ impl Driver {
                 let seen = self.step(&room, Room::view);
                 let _ = reply.send(seen);
             }
+            Command::Compare { room, epoch, authenticator, reply } => {
+                let compared = self.step(&room, |room| room.compare(epoch, &authenticator));
+                let _ = reply.send(compared);
+            }
             Command::Close { .. } => {}
         }
     }

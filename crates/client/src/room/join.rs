@@ -75,7 +75,9 @@ impl Room {
         let context = self.context.clone();
         let bundle = stock::make(&context, stock::Kind::OneTime, env)?;
         let inputs = Inputs::at(env.now());
-        let mut builder = Group::join_external(context.suite, &bundle, context.config.clone()).group_info(GROUP_INFO);
+        let groups = context.groups()?;
+        let builder = Group::join_external(context.suite, &bundle, context.config.clone());
+        let mut builder = builder.group_info(GROUP_INFO).groups(&groups);
         if let Some(tree) = &info.ratchet_tree {
             builder = builder.ratchet_tree(tree);
         }
@@ -140,7 +142,7 @@ impl Room {
     }
 
     /// Deletes what is stored of the group, if anything is.
-    fn delete_group(&mut self, change: Transaction) -> Result<Transaction, Error> {
+    pub(super) fn delete_group(&mut self, change: Transaction) -> Result<Transaction, Error> {
         self.group = None;
         let id = self.row.group_id.as_slice().into();
         let version = self.context.store.read(&id, &[])?.version;
@@ -166,7 +168,8 @@ impl Room {
         let Some((key, bundle)) = bundle_of(&context, &item.welcome)? else { return Ok(None) };
         let last_resort = bundle.is_last_resort();
         let bundles = [bundle];
-        let options = JoinOptions::new(&bundles);
+        let groups = context.groups()?;
+        let options = JoinOptions { groups: &groups, ..JoinOptions::new(&bundles) };
         let inputs = Inputs::at(env.now());
         let joining =
             Group::join(context.suite, &item.welcome, &options, context.config.clone(), &inputs, &mut env.rng)?;

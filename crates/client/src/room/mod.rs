@@ -27,7 +27,7 @@ use crate::context::Context;
 use crate::event::{Event, Message, MessageId, MessageState};
 use crate::judge::device_of;
 use crate::rows::{self, Handshake, HistoryRow, Outgoing, Phase, RoomRow};
-use crate::view::{Member, View, draw};
+use crate::view::{Agreement, Member, View, agreement, draw};
 use crate::{Error, Usage};
 
 /// What the server is told about the first epoch of a room.
@@ -195,11 +195,7 @@ impl Room {
 
     /// What an onlooker with the keys sees.
     pub(crate) fn view(&mut self) -> Result<View, Error> {
-        match self.row.phase {
-            Phase::Removed => return Err(Usage::Removed.into()),
-            Phase::Wanted | Phase::Joining => return Err(Usage::NotEntered.into()),
-            Phase::Creating | Phase::Active | Phase::Halted => {}
-        }
+        self.check_entered()?;
         self.with_group(|group, _| {
             let members = group.members()?;
             let members =
@@ -212,6 +208,20 @@ impl Room {
                 tree: draw(group.tree())?,
             })
         })
+    }
+
+    /// Holds what a peer sees of an epoch against what this device sees.
+    pub(crate) fn compare(&mut self, epoch: u64, authenticator: &[u8]) -> Result<Agreement, Error> {
+        self.check_entered()?;
+        self.with_group(|group, _| Ok(agreement(group, epoch, authenticator)))
+    }
+
+    fn check_entered(&self) -> Result<(), Error> {
+        match self.row.phase {
+            Phase::Removed => Err(Usage::Removed.into()),
+            Phase::Wanted | Phase::Joining => Err(Usage::NotEntered.into()),
+            Phase::Creating | Phase::Active | Phase::Halted => Ok(()),
+        }
     }
 
     fn check_alive(&self) -> Result<(), Error> {
@@ -346,3 +356,6 @@ pub(crate) fn message(id: MessageId, row: HistoryRow) -> Message {
 fn devices<'a>(members: impl IntoIterator<Item = &'a keyroom_mls::identity::Member>) -> Vec<DeviceUri> {
     members.into_iter().filter_map(device_of).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,7 +62,8 @@ impl World {
         self.connection("onlooker").log(room, 0, Duration::ZERO).await.unwrap().entries
     }
 
-    fn connection(&self, user: &str) -> Connection {
+    /// What a device of a user says to the server without a client.
+    pub(crate) fn connection(&self, user: &str) -> Connection {
         let device = format!("mimi://localhost/d/{user}/main").parse().unwrap();
         Connection::new(&self.server.url(), device).unwrap()
     }

@@ -1,0 +1,210 @@
+//! Rows of `conformance/` that a client has to see to, with a real server and real stores.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test")]
+
+mod world;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use keyroom::transport::{Answer, Feed, Later, Request, Transport};
+use keyroom::{Agreement, Client, ClientError, Config, Error, Event, MemoryStore, Room, Store, Unreadable, Usage};
+use keyroom_api::{CommitBundle, Connection, EpochInfo, IdempotencyKey};
+use keyroom_crypto::{CryptoRng, Provider, Signer};
+use keyroom_mls::config::Inputs;
+use keyroom_mls::error::{Error as ProtocolError, Rule};
+use keyroom_mls::group::{ExternalJoins, Group, GroupInfoContent, TreeDelivery};
+use keyroom_mls::key_package::{KeyPackageBuilder, KeyPackageBundle};
+use keyroom_mls::leaf_node::lifetime_from;
+use keyroom_rustcrypto::RUSTCRYPTO;
+use keyroom_store::{Namespace, Scan};
+use keyroom_wire::{CipherSuite, Credential};
+use world::{World, agree, hears, reaches, texts};
+
+/// The private keys of key packages that a store holds: their names, and whether each is a last resort.
+fn key_packages(store: &MemoryStore) -> BTreeSet<(Vec<u8>, bool)> {
+    let scan = Scan::Namespace { namespace: Namespace::new("keyroom/key-packages"), after: None };
+    let rows = store.rows(scan, 1_000).unwrap();
+    let kind = |value: &[u8]| KeyPackageBundle::decode(value).unwrap().is_last_resort();
+    rows.iter().map(|row| (row.key.name.to_vec(), kind(&row.value))).collect()
+}
+
+/// Bob, who keeps so many key packages for one use, and what he holds before and after he is welcomed.
+async fn welcomed(packages: u64) -> [BTreeSet<(Vec<u8>, bool)>; 2] {
+    let world = World::new().await;
+    let store = Arc::new(MemoryStore::new());
+    let options = world.options("bob").key_packages(packages);
+    let bob = Client::open(store.clone(), &world.server.url(), options).await.unwrap();
+    bob.reachable().await.unwrap();
+    let before = key_packages(&store);
+    let room = world.client("alice").await.create_room("meeting").await.unwrap();
+    room.invite("bob").await.unwrap();
+    let there = bob.entered("meeting").await.unwrap();
+    agree(&[&room, &there]).await;
+    [before, key_packages(&store)]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_080_the_keys_of_a_package_for_one_use_are_gone_once_it_has_brought_its_owner_in() {
+    let [before, after] = welcomed(3).await;
+    assert_eq!(before.len(), 4);
+    // Others may have been made in the meantime.
+    let gone: Vec<_> = before.difference(&after).collect();
+    let [(_, is_last_resort)] = gone[..] else { panic!("{} of the four are gone", gone.len()) };
+    assert!(!is_last_resort);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_080_the_keys_of_a_last_resort_stay_as_it_may_be_used_again() {
+    let [before, after] = welcomed(0).await;
+    assert_eq!(before.iter().map(|(_, is_last_resort)| *is_last_resort).collect::<Vec<_>>(), [true]);
+    assert!(before.is_subset(&after));
+}
+
+/// A transport that answers the question for one room with another's GroupInfo.
+struct Mistaken {
+    inner: Arc<dyn Transport>,
+    info: EpochInfo,
+}
+
+impl Transport for Mistaken {
+    fn request(&self, request: Request) -> Later<'_, Result<Answer, ClientError>> {
+        match request {
+            Request::EpochInfo { .. } => Box::pin(std::future::ready(Ok(Answer::EpochInfo(self.info.clone())))),
+            request => self.inner.request(request),
+        }
+    }
+
+    fn live(&self) -> Later<'_, Result<Box<dyn Feed>, ClientError>> {
+        self.inner.live()
+    }
+}
+
+async fn mistaken(world: &World, user: &str, info: &EpochInfo) -> Client {
+    let info = info.clone();
+    let wrap = move |inner| Arc::new(Mistaken { inner, info }) as Arc<dyn Transport>;
+    let options = world.options(user).transport(wrap);
+    let client = Client::open(MemoryStore::new(), &world.server.url(), options).await.unwrap();
+    client.reachable().await.unwrap();
+    client
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_212_a_client_enters_no_group_by_external_commit_that_it_is_in() {
+    let world = World::new().await;
+    let room = world.client("alice").await.create_room("meeting").await.unwrap();
+    // From before Bob came in, so that he is not in its tree: nothing but the group's identifier shows it.
+    let old = world.connection("onlooker").epoch_info(room.uri()).await.unwrap();
+    let bob = mistaken(&world, "bob", &old).await;
+    room.invite("bob").await.unwrap();
+    let there = bob.entered("meeting").await.unwrap();
+
+    let joined = bob.join_room("elsewhere").await.unwrap_err();
+    assert_eq!(joined, Error::Protocol(ProtocolError::Rule(Rule::AlreadyMember)));
+    agree(&[&room, &there]).await;
+    there.send("still here").await.unwrap();
+    hears(&room, "still here").await;
+    // Somebody else is not in that group; it is only not the room that was asked for.
+    let dana = mistaken(&world, "dana", &old).await;
+    assert_eq!(dana.join_room("elsewhere").await.unwrap_err(), Error::Rejected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_239_two_who_compare_see_whether_they_are_in_one_epoch() {
+    let world = World::new().await;
+    let (alice, bob) = (world.client("alice").await, world.client("bob").await);
+    let mut pairs = Vec::new();
+    for name in ["one", "two"] {
+        let room = alice.create_room(name).await.unwrap();
+        room.invite("bob").await.unwrap();
+        pairs.push((room, bob.entered(name).await.unwrap()));
+    }
+    let (room, there) = &pairs[0];
+    let seen = room.view().await.unwrap();
+    assert_eq!(there.compare(1, &seen.authenticator).await, Ok(Agreement::Same));
+    // Another group in an epoch of the same number, as a server that leads its members apart makes it.
+    assert_eq!(pairs[1].1.compare(1, &seen.authenticator).await, Ok(Agreement::Apart));
+    for at in 0..seen.authenticator.len() {
+        let mut other = seen.authenticator.clone();
+        other[at] ^= 1;
+        assert_eq!(there.compare(1, &other).await, Ok(Agreement::Apart));
+    }
+    for other in [&seen.authenticator[1..], b""] {
+        assert_eq!(there.compare(1, other).await, Ok(Agreement::Apart));
+    }
+    room.rotate().await.unwrap();
+    reaches(there, 2).await;
+    assert_eq!(there.compare(1, &seen.authenticator).await, Ok(Agreement::OtherEpoch { own: 2 }));
+    let seen = room.view().await.unwrap();
+    assert_eq!(there.compare(2, &seen.authenticator).await, Ok(Agreement::Same));
+    room.remove("bob").await.unwrap();
+    world::removed(there).await;
+    assert_eq!(there.compare(2, &seen.authenticator).await, Err(Usage::Removed.into()));
+}
+
+/// A member who works with the engine and keeps to no client's ways.
+struct Insider {
+    group: Group,
+    signer: Box<dyn Signer>,
+    connection: Connection,
+    rng: Box<dyn CryptoRng + Send>,
+}
+
+impl Insider {
+    /// Comes in by external commit.
+    async fn enter(world: &World, room: &Room) -> Self {
+        let connection = world.connection("mallory");
+        let mut rng = Box::new(rand::make_rng::<rand::rngs::StdRng>());
+        let suite = RUSTCRYPTO.suite(CipherSuite(1)).unwrap();
+        let signer = suite.signer(suite.generate_signature_key(&mut rng).unwrap().expose()).unwrap();
+        let credential = Credential::basic(connection.device().to_string().into_bytes());
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let builder = KeyPackageBuilder::new(suite, credential, lifetime_from(now, 3_600));
+        let bundle = builder.build(signer.as_ref(), &mut rng).unwrap();
+        let info = connection.epoch_info(room.uri()).await.unwrap();
+        let content = GroupInfoContent { tree: TreeDelivery::OutOfBand, external: ExternalJoins::Allowed };
+        let mut join = Group::join_external(suite, &bundle, Arc::new(Config::default())).group_info(content);
+        if let Some(tree) = &info.ratchet_tree {
+            join = join.ratchet_tree(tree);
+        }
+        let join = join.build(&info.group_info, signer.as_ref(), &Inputs::at(now), &mut rng).unwrap();
+        let (commit, group_info) = (join.message.clone(), join.group_info.clone().unwrap());
+        let bundle = CommitBundle { commit, group_info, welcomes: Vec::new() };
+        connection.commit(room.uri(), &bundle, &key("in")).await.unwrap();
+        let verdict = join.questions().accept_unseen();
+        let (group, _) = join.accept(&verdict).unwrap();
+        Self { group, signer, connection, rng }
+    }
+
+    /// Encrypts a payload with the next key and sends it.
+    async fn send(&mut self, room: &Room, payload: &[u8], name: &str) {
+        let sealed = self.group.encrypt(payload, b"", self.signer.as_ref(), &mut self.rng).unwrap();
+        self.connection.send_message(room.uri(), sealed.message, &key(name)).await.unwrap();
+    }
+}
+
+fn key(name: &str) -> IdempotencyKey {
+    name.parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_240_what_was_said_once_is_shown_once_however_often_it_is_encrypted() {
+    let world = World::new().await;
+    let room = world.client("alice").await.create_room("meeting").await.unwrap();
+    let mut events = room.events();
+    let mut insider = Insider::enter(&world, &room).await;
+    reaches(&room, 1).await;
+    // Signatures of this suite are deterministic and cover no generation: the second message is, byte
+    // for byte, what any member makes of the first by encrypting it with the sender's next key.
+    let payload = [0_u32.to_be_bytes().as_slice(), b"pay"].concat();
+    insider.send(&room, &payload, "first").await;
+    insider.send(&room, &payload, "copy").await;
+    insider.send(&room, &[2_u32.to_be_bytes().as_slice(), b"thanks"].concat(), "next").await;
+    hears(&room, "thanks").await;
+    assert_eq!(texts(&room).await, ["pay", "thanks"]);
+    loop {
+        if let Event::Unreadable { sequence, why } = events.next().await.unwrap() {
+            assert_eq!((sequence, why), (3, Unreadable::Repeated));
+            break;
+        }
+    }
+}
