@@ -26,7 +26,7 @@ pub(crate) struct Trial {
 }
 
 impl Trial {
-    fn of(kind: Kind, bad: Vec<u8>, twin: Vec<u8>) -> Self {
+    pub(crate) fn of(kind: Kind, bad: Vec<u8>, twin: Vec<u8>) -> Self {
         let message = |message: Vec<u8>| Bad { kind, proposals: Vec::new(), message: Hex(message), ratchet_tree: None };
         Self { before: Vec::new(), bad: message(bad), twin: message(twin) }
     }
@@ -45,6 +45,18 @@ impl Trial {
 
     pub(crate) fn welcome(bad: Vec<u8>, twin: Vec<u8>) -> Self {
         Self::of(Kind::Welcome, bad, twin)
+    }
+
+    pub(crate) fn second_welcome(bad: Vec<u8>, twin: Vec<u8>) -> Self {
+        Self::of(Kind::SecondWelcome, bad, twin)
+    }
+
+    pub(crate) fn successor(bad: Vec<u8>, twin: Vec<u8>) -> Self {
+        Self::of(Kind::Successor, bad, twin)
+    }
+
+    pub(crate) fn group_info(bad: Vec<u8>, twin: Vec<u8>) -> Self {
+        Self::of(Kind::GroupInfo, bad, twin)
     }
 
     pub(crate) fn key_package(bad: Vec<u8>, twin: Vec<u8>) -> Self {

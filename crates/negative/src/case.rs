@@ -64,6 +64,12 @@ pub enum Kind {
     Application,
     /// A key package that the reader is to add to its group.
     KeyPackage,
+    /// A second Welcome for the key package with which the reader has come into its group.
+    SecondWelcome,
+    /// A Welcome into what succeeds the reader's group.
+    Successor,
+    /// A GroupInfo from which the reader is to join from outside.
+    GroupInfo,
 }
 
 /// A message, and proposals that go before it.

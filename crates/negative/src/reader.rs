@@ -27,6 +27,19 @@ pub enum Effect {
     Data(Vec<u8>),
     /// A key package that could be added.
     KeyPackage,
+    /// A GroupInfo from which the reader could join.
+    GroupInfo,
+}
+
+/// Where somebody stands who gets a Welcome.
+#[derive(Clone, Copy)]
+enum Standing<'a> {
+    /// In no group.
+    Outside,
+    /// In this group.
+    Member(&'a Group),
+    /// In this group, which the one of the Welcome is to succeed.
+    Heir(&'a Group),
 }
 
 /// A member that has joined as the case says.
@@ -69,12 +82,29 @@ impl Reader {
     /// # Errors
     /// The engine's.
     pub fn join(opening: &Opening, welcome: &[u8], ratchet_tree: Option<&[u8]>) -> Result<Self, Error> {
+        Self::join_as(Standing::Outside, opening, welcome, ratchet_tree)
+    }
+
+    fn join_as(
+        standing: Standing<'_>,
+        opening: &Opening,
+        welcome: &[u8],
+        ratchet_tree: Option<&[u8]>,
+    ) -> Result<Self, Error> {
         let suite = RUSTCRYPTO.suite(CipherSuite(opening.cipher_suite)).expect("a suite of the provider");
         let bundles = [bundle(opening)];
         let psks = opening.external_psks.iter();
         let psks = psks.map(|psk| (Psk::External { psk_id: psk.psk_id.to_vec().into() }, Secret::copy_of(&psk.psk)));
         let psks: Vec<_> = psks.collect();
-        let options = JoinOptions { ratchet_tree, ..JoinOptions::new(&bundles) };
+        let groups: Vec<_> = match standing {
+            Standing::Outside => Vec::new(),
+            Standing::Member(group) | Standing::Heir(group) => vec![group.group_id().clone()],
+        };
+        let predecessor = match standing {
+            Standing::Heir(group) => Some(group),
+            Standing::Outside | Standing::Member(_) => None,
+        };
+        let options = JoinOptions { ratchet_tree, predecessor, groups: &groups, ..JoinOptions::new(&bundles) };
         let inputs = Inputs { now: NOW, psks: &psks };
         let rng = &mut keyroom_vectors::rng(1);
         let joining = Group::join(suite, welcome, &options, config(), &inputs, rng)?;
@@ -92,10 +122,10 @@ impl Reader {
             self.process(proposal)?;
         }
         match message.kind {
-            Kind::Welcome => {
-                let joined = Self::join(&self.opening, &message.message, message.ratchet_tree.as_deref())?;
-                Ok(Effect::Epoch(joined.authenticator().to_vec()))
-            }
+            Kind::Welcome => self.welcomed(Standing::Outside, message),
+            Kind::SecondWelcome => self.welcomed(Standing::Member(&self.group), message),
+            Kind::Successor => self.welcomed(Standing::Heir(&self.group), message),
+            Kind::GroupInfo => self.enter(&message.message),
             Kind::KeyPackage => self.add(&message.message),
             Kind::Commit | Kind::Proposal | Kind::Application => self.process(&message.message),
         }
@@ -139,6 +169,21 @@ impl Reader {
             Received::Application { data, .. } => Ok(Effect::Data(data)),
             other => panic!("unexpected: {other:?}"),
         }
+    }
+
+    fn welcomed(&self, standing: Standing<'_>, message: &Bad) -> Result<Effect, Error> {
+        let joined = Self::join_as(standing, &self.opening, &message.message, message.ratchet_tree.as_deref())?;
+        Ok(Effect::Epoch(joined.authenticator().to_vec()))
+    }
+
+    /// Makes an external commit, and drops it.
+    fn enter(&self, group_info: &[u8]) -> Result<Effect, Error> {
+        let signer = self.suite.signer(&self.opening.signature_priv).unwrap();
+        let inputs = Inputs { now: NOW, psks: &self.psks };
+        let bundle = bundle(&self.opening);
+        let builder = Group::join_external(self.suite, &bundle, config());
+        builder.build(group_info, signer.as_ref(), &inputs, &mut keyroom_vectors::rng(3))?;
+        Ok(Effect::GroupInfo)
     }
 
     /// Makes a commit that adds the client, and drops it.

@@ -117,6 +117,18 @@ impl Stage {
         self.suite.kdf().output_len()
     }
 
+    /// Dana, after she has followed a commit.
+    pub(crate) fn dana_after(&self, commit: &[u8]) -> Member {
+        self.after(2, &[commit])
+    }
+
+    /// One of the members, after these commits.
+    pub(crate) fn after(&self, member: usize, commits: &[&[u8]]) -> Member {
+        let mut member = Self::plain(self.suite.cipher_suite().0).members.remove(member);
+        commits.iter().for_each(|commit| member.follow(commit));
+        member
+    }
+
     /// What stands in a leaf.
     pub(crate) fn leaf(&self, leaf: LeafIndex) -> LeafNode {
         self.members[0].group.member(leaf).unwrap().unwrap().leaf().node().to_owned().unwrap()

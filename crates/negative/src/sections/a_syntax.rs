@@ -1,7 +1,9 @@
 //! Section A: bytes that do not follow the presentation language.
 
 use keyroom_insider::Alter;
-use keyroom_wire::{Content, Encode, ExtensionType, LeafIndex, Mac, Node, Proposal, ProposalType, RatchetTree, Sender};
+use keyroom_wire::{
+    CipherSuite, Content, Encode, ExtensionType, LeafIndex, Mac, Node, Proposal, ProposalType, RatchetTree, Sender,
+};
 
 use super::{extensions, required};
 use crate::book::{Book, Trial};
@@ -21,6 +23,56 @@ pub(super) fn cases(book: &mut Book, stage: &Stage) {
     tags(book, stage);
     inside(book, stage);
     tree_nodes(book, stage);
+    indexes(book, stage);
+    grease(book, stage);
+}
+
+/// Indexes with which arithmetic would overflow name nobody.
+fn indexes(book: &mut Book, stage: &Stage) {
+    for (what, leaf) in [("2^31", LeafIndex(1 << 31)), ("2^32-1", LeafIndex(u32::MAX))] {
+        book.add(18, &format!("a commit that removes leaf {what}"), stage, |stage, rng| {
+            Trial::commit(stage.commit(vec![remove(leaf)], rng), stage.commit(vec![remove(DANA)], rng))
+        });
+        book.add(18, &format!("a commit of leaf {what}"), stage, |stage, rng| {
+            let content = move |content: &mut keyroom_wire::FramedContent| content.sender = Sender::Member(leaf);
+            let change = Alter { content: Some(Box::new(content)), ..Alter::default() };
+            Trial::commit(stage.altered(&change, rng), stage.honest(rng))
+        });
+        book.add(18, &format!("sender data that name leaf {what}"), stage, |stage, rng| {
+            let honest = Forged::by(BOB, b"text");
+            let bad = Forged { leaf, ..honest.clone() };
+            Trial::application(bad.bytes(&stage.bob(), rng), honest.bytes(&stage.bob(), rng))
+        });
+    }
+}
+
+/// GREASE is passed over in lists of what is supported, and is unknown elsewhere.
+fn grease(book: &mut Book, stage: &Stage) {
+    let greased = |stage: &Stage, rng: &mut dyn keyroom_crypto::CryptoRng| {
+        let gina = stage.outsider("gina", rng);
+        let package = crate::stage::resigned(
+            &gina,
+            |package| {
+                let lists = &mut package.leaf_node.capabilities;
+                lists.versions.push(keyroom_wire::ProtocolVersion(0x1a1a));
+                lists.cipher_suites.push(CipherSuite(0x2a2a));
+                lists.extensions.push(ExtensionType(0x3a3a));
+                lists.proposals.push(ProposalType(0x4a4a));
+                lists.credentials.push(keyroom_wire::CredentialType(0x5a5a));
+            },
+            rng,
+        );
+        stage.commit(vec![crate::stage::add(&package)], rng)
+    };
+    book.add(20, "a proposal of a type reserved for GREASE", stage, |stage, rng| {
+        let custom = Proposal::Custom { proposal_type: ProposalType(0x0a0a), body: b"x"[..].into() };
+        Trial::commit(stage.commit(vec![custom], rng), greased(stage, rng))
+    });
+    book.add(20, "an Add of a key package of a cipher suite reserved for GREASE", stage, |stage, rng| {
+        let gina = stage.outsider("gina", rng);
+        let bad = crate::stage::resigned(&gina, |package| package.cipher_suite = CipherSuite(0x7a7a), rng);
+        Trial::commit(stage.commit(vec![crate::stage::add(&bad)], rng), greased(stage, rng))
+    });
 }
 
 /// Replaces a part of a message.

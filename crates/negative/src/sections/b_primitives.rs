@@ -2,14 +2,117 @@
 
 use keyroom_crypto::labels;
 use keyroom_insider::Alter;
-use keyroom_wire::{CipherSuite, Content, Encode, HpkePublicKey, KeyPackage, Sender, WireFormat};
+use keyroom_wire::{
+    CipherSuite, Content, Encode, HpkeCiphertext, HpkePublicKey, KeyPackage, MlsMessage, Opaque, PrivateMessage,
+    Sender, UpdatePath, Welcome, WireFormat,
+};
 
+use super::flip;
+use super::m_welcomes::Invitation;
 use crate::book::{Book, Trial};
+use crate::forged::Forged;
 use crate::stage::{BOB, DANA, Stage, add, bytes, remove, resigned};
 
 pub(super) fn cases(book: &mut Book, stage: &Stage) {
     signatures(book, stage);
     keys(book, stage);
+    if stage.suite.kem().id() == 0x0020 {
+        small_orders(book, stage);
+    }
+    unopened(book, stage);
+    unknown_suites(book, stage);
+}
+
+/// Points of Curve25519 with which every shared secret is zero.
+fn small_orders(book: &mut Book, stage: &Stage) {
+    let mut eighth = [0; 32];
+    eighth.copy_from_slice(&[
+        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda, 0x09,
+        0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0,
+    ]);
+    for (what, point) in [("zero", [0; 32]), ("a point of order eight", eighth)] {
+        book.add(22, &format!("{what} as encryption key, in an Add"), stage, |stage, rng| {
+            let gina = stage.outsider("gina", rng);
+            let bad = resigned(&gina, |package| package.leaf_node.encryption_key = point.to_vec().into(), rng);
+            let good = stage.commit(vec![add(&gina.bundle.key_package)], rng);
+            Trial::commit(stage.commit(vec![add(&bad)], rng), good)
+        });
+        book.add(22, &format!("{what} as init key, in an Add"), stage, |stage, rng| {
+            let gina = stage.outsider("gina", rng);
+            let bad = resigned(&gina, |package| package.init_key = point.to_vec().into(), rng);
+            let good = stage.commit(vec![add(&gina.bundle.key_package)], rng);
+            Trial::commit(stage.commit(vec![add(&bad)], rng), good)
+        });
+        book.add(22, &format!("{what} as the key of a path's leaf"), stage, |stage, rng| {
+            let parts = move |parts: &mut keyroom_mls::leaf_node::LeafNodeParts| {
+                parts.encryption_key = point.to_vec().into();
+            };
+            let change = Alter { parts: Some(Box::new(parts)), ..Alter::default() };
+            Trial::commit(stage.altered(&change, rng), stage.honest(rng))
+        });
+        book.add(22, &format!("{what} as encapsulation of path secrets"), stage, |stage, rng| {
+            let change = sealed(move |sealed| sealed.kem_output = point.to_vec().into());
+            Trial::commit(stage.altered(&change, rng), stage.honest(rng))
+        });
+    }
+}
+
+/// A change of all path secrets on their way.
+fn sealed(change: impl Fn(&mut HpkeCiphertext) + 'static) -> Alter<'static> {
+    let path = move |path: &mut UpdatePath| {
+        path.nodes.iter_mut().flat_map(|node| &mut node.encrypted_path_secret).for_each(&change);
+    };
+    Alter { path: Some(Box::new(path)), ..Alter::default() }
+}
+
+/// What neither an AEAD nor HPKE opens.
+fn unopened(book: &mut Book, stage: &Stage) {
+    book.add(28, "a private message with a bit changed in the middle of its content", stage, |stage, rng| {
+        let good = Forged::by(BOB, b"text").make(&stage.bob(), rng);
+        // Beyond the sample to which the sender data are bound.
+        let ciphertext = flip(good.ciphertext.as_slice(), good.ciphertext.len() / 2 + 20).into();
+        let bad = PrivateMessage { ciphertext, ..good.clone() };
+        let bytes = |message| MlsMessage::PrivateMessage(message).to_bytes();
+        Trial::application(bytes(bad), bytes(good))
+    });
+    book.add(28, "a private message with the last bit of its sender data changed", stage, |stage, rng| {
+        let good = Forged::by(BOB, b"text").make(&stage.bob(), rng);
+        let sender = good.encrypted_sender_data.as_slice();
+        let bad = PrivateMessage { encrypted_sender_data: flip(sender, sender.len() - 1).into(), ..good.clone() };
+        let bytes = |message| MlsMessage::PrivateMessage(message).to_bytes();
+        Trial::application(bytes(bad), bytes(good))
+    });
+    book.add(29, "path secrets whose tags have a bit changed", stage, |stage, rng| {
+        let change = sealed(|sealed| {
+            let ciphertext = sealed.ciphertext.as_slice();
+            sealed.ciphertext = flip(ciphertext, ciphertext.len() - 1).into();
+        });
+        Trial::commit(stage.altered(&change, rng), stage.honest(rng))
+    });
+    book.add(29, "path secrets of no bytes, not even a tag", stage, |stage, rng| {
+        let change = sealed(|sealed| sealed.ciphertext = Opaque::default());
+        Trial::commit(stage.altered(&change, rng), stage.honest(rng))
+    });
+    book.add(29, "group secrets whose tag has a bit changed", stage, |stage, rng| {
+        let invitation = Invitation::new(stage, rng);
+        let change = |welcome: &mut Welcome| {
+            let sealed = &mut welcome.secrets[0].encrypted_group_secrets;
+            sealed.ciphertext = flip(sealed.ciphertext.as_slice(), sealed.ciphertext.len() - 1).into();
+        };
+        Trial::welcome(invitation.changed(change, rng), invitation.honest(rng))
+    });
+}
+
+fn unknown_suites(book: &mut Book, stage: &Stage) {
+    const UNKNOWN: CipherSuite = CipherSuite(0xf00f);
+    book.add(32, "a Welcome of a cipher suite that nobody knows", stage, |stage, rng| {
+        let invitation = Invitation::new(stage, rng);
+        let bad = invitation.changed(|welcome| welcome.cipher_suite = UNKNOWN, rng);
+        Trial::welcome(bad, invitation.honest(rng))
+    });
+    book.add(32, "an Add of a key package of a cipher suite that nobody knows", stage, |stage, rng| {
+        key_package(stage, |package| package.cipher_suite = UNKNOWN, rng)
+    });
 }
 
 fn signatures(book: &mut Book, stage: &Stage) {

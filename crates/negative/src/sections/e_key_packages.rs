@@ -32,6 +32,18 @@ pub(super) fn cases(book: &mut Book, stage: &Stage) {
         book.add(row, &format!("a key package {what}"), stage, |stage, rng| alone(stage, change, rng));
     }
     signature(book, stage);
+    for (what, not_before, not_after) in
+        [("whose lifetime is over", 0, 1), ("whose lifetime has not begun", 4_102_444_799, 4_102_444_800)]
+    {
+        book.add(62, &format!("a key package {what}"), stage, |stage, rng| {
+            let gina = stage.outsider("gina", rng);
+            let lifetime = keyroom_wire::Lifetime { not_before, not_after };
+            let source = LeafNodeSource::KeyPackage(lifetime);
+            let bad = resigned(&gina, |package| package.leaf_node.leaf_node_source = source, rng);
+            let bytes = |package: KeyPackage| MlsMessage::KeyPackage(package).to_bytes();
+            Trial::key_package(bytes(bad), bytes(gina.bundle.key_package))
+        });
+    }
     book.add(76, "a key package of another version than its message", stage, |stage, rng| {
         let gina = stage.outsider("gina", rng);
         let good = MlsMessage::KeyPackage(gina.bundle.key_package.clone()).to_bytes();

@@ -1,17 +1,17 @@
 //! Section F: who may send what, when, and how it is authenticated.
 
 use keyroom_crypto::{CryptoRng, labels};
-use keyroom_insider::Alter;
+use keyroom_insider::{Alter, Insider, Private};
 use keyroom_wire::{
-    Content, Credential, Encode, ExtensionType, ExternalSender, FramedContent, Mac, Opaque, Proposal, ProposalOrRef,
-    PublicMessage, Sender, Signature, WireFormat,
+    Content, Credential, Encode, ExtensionType, ExternalSender, FramedContent, Mac, MlsMessage, Opaque, Proposal,
+    ProposalOrRef, PublicMessage, Sender, Signature, WireFormat,
 };
 
 use super::{extensions, flip};
 use crate::book::{Book, Trial};
 use crate::case::Kind;
 use crate::forged::Forged;
-use crate::stage::{BLANK, BOB, DANA, Stage, add, bytes, remove};
+use crate::stage::{BLANK, BOB, DANA, READER, Stage, add, bytes, remove};
 
 pub(super) fn cases(book: &mut Book, stage: &Stage) {
     places(book, stage);
@@ -23,6 +23,66 @@ pub(super) fn cases(book: &mut Book, stage: &Stage) {
     membership_tags(book, stage);
     signatures(book, stage);
     confirmation_tags(book, stage);
+    hidden_outsiders(book, stage);
+    earlier_epochs(book, stage);
+    own_commits(book, stage);
+}
+
+/// A member encrypts for somebody who is outside; only a leaf can stand in the sender data.
+fn hidden_outsiders(book: &mut Book, stage: &Stage) {
+    let cases = [
+        ("an external sender", Sender::External(0)),
+        ("a client that proposes its own addition", Sender::NewMemberProposal),
+        ("a client that joins by commit", Sender::NewMemberCommit),
+    ];
+    for (what, sender) in cases {
+        book.add(94, &format!("a private message signed as {what}"), stage, |stage, rng| {
+            let gina = stage.outsider("gina", rng);
+            let content = || Content::Proposal(add(&gina.bundle.key_package));
+            let hidden = |private: Private<'_>, rng: &mut dyn CryptoRng| {
+                MlsMessage::PrivateMessage(private.make(&stage.bob(), rng)).to_bytes()
+            };
+            let signer = Some(gina.client.signer.as_ref());
+            let bad = hidden(Private { sender: Some(sender), signer, ..Private::new(content()) }, rng);
+            Trial::proposal(bad, hidden(Private::new(content()), rng))
+        });
+    }
+}
+
+/// Messages of an epoch that has ended, from leaves where others sit now.
+fn earlier_epochs(book: &mut Book, stage: &Stage) {
+    for (what, leaf, newcomer) in
+        [("a leaf that was another's then", DANA, 1), ("a leaf that was blank then", BLANK, 0)]
+    {
+        book.add(101, &format!("a late message, signed by who sits now on {what}"), stage, |stage, rng| {
+            // The first takes the blank leaf, the second that of Dana.
+            let guests = ["hugo", "gina"].map(|name| stage.outsider(name, rng));
+            let [hugo, gina] = guests.each_ref().map(|guest| add(&guest.bundle.key_package));
+            let commit = stage.commit(vec![remove(DANA), hugo, gina], rng);
+            let signer = guests[newcomer].client.signer.as_ref();
+            let by = Private { leaf: Some(leaf), key_of: Some(leaf), signer: Some(signer), ..Private::text(b"text") };
+            let bad = MlsMessage::PrivateMessage(by.make(&stage.bob(), rng)).to_bytes();
+            let dana = &stage.members[2];
+            let dana = Insider::new(&dana.group, dana.client.signer.as_ref());
+            // One who has been removed since, and one who is still there.
+            let late = if leaf == DANA {
+                Forged::by(DANA, b"text").bytes(&dana, rng)
+            } else {
+                Forged::by(BOB, b"text").bytes(&stage.bob(), rng)
+            };
+            Trial::application(bad, late).after(commit)
+        });
+    }
+}
+
+/// The reader has made no commit, so that none of its leaf is its own.
+fn own_commits(book: &mut Book, stage: &Stage) {
+    book.add(103, "a commit in the reader's name that it has not made", stage, |stage, rng| {
+        let (leaf, signer) = (stage.leaf(READER), stage.reader.client.signer.as_ref());
+        let change = Alter::default();
+        let bad = stage.bob().commit_of(Sender::Member(READER), &leaf, signer, [], &change, rng);
+        Trial::commit(bad.bytes(), stage.honest(rng))
+    });
 }
 
 fn content<'a>(change: impl Fn(&mut FramedContent) + 'a) -> Alter<'a> {
@@ -162,6 +222,14 @@ fn newcomers(book: &mut Book, stage: &Stage) {
         let proposal = || add(&gina.bundle.key_package);
         let good = bytes(own(stage, proposal(), gina.client.signer.as_ref(), rng));
         Trial::proposal(bytes(own(stage, proposal(), stage.bob_signer(), rng)), good)
+    });
+    book.add(123, "an Update by a client outside", stage, |stage, rng| {
+        let leaf = stage.update_of(DANA, rng);
+        let update = Proposal::Update { leaf_node: Box::new(stage.sign_leaf(leaf, DANA, rng)) };
+        let gina = stage.outsider("gina", rng);
+        let signer = gina.client.signer.as_ref();
+        let good = bytes(own(stage, add(&gina.bundle.key_package), signer, rng));
+        Trial::proposal(bytes(own(stage, update, signer, rng)), good)
     });
     book.add(96, "a membership tag on the proposal of a client outside", stage, |stage, rng| {
         let gina = stage.outsider("gina", rng);

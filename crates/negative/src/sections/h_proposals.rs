@@ -3,13 +3,14 @@
 use keyroom_crypto::{CryptoRng, Secret, labels};
 use keyroom_insider::{Alter, Insider};
 use keyroom_wire::{
-    CipherSuite, Content, Encode, ExtensionType, Extensions, LeafIndex, MlsMessage, PreSharedKeyId, Proposal,
-    ProposalOrRef, ProposalRef, ProposalType, ProtocolVersion, Psk, ReInit, RequiredCapabilities, ResumptionPskUsage,
+    CipherSuite, Content, Encode, ExtensionType, Extensions, FramedContent, KeyPackage, LeafIndex, MlsMessage,
+    PreSharedKeyId, Proposal, ProposalOrRef, ProposalRef, ProposalType, ProtocolVersion, Psk, PublicMessage, ReInit,
+    RequiredCapabilities, ResumptionPskUsage, Sender, WireFormat,
 };
 
 use super::{extensions, flip, required};
 use crate::book::{Book, Trial};
-use crate::stage::{BLANK, BOB, DANA, KNOWN_EXTENSION, PSK_ID, Stage, remove};
+use crate::stage::{BLANK, BOB, DANA, KNOWN_EXTENSION, PSK_ID, Stage, add, remove, resigned};
 
 pub(super) fn cases(book: &mut Book, stage: &Stage) {
     updates(book, stage);
@@ -27,6 +28,64 @@ pub(super) fn cases(book: &mut Book, stage: &Stage) {
     });
     group_extensions(book, stage);
     references(book, stage);
+    unauthentic(book, stage);
+    additions(book, stage);
+}
+
+/// Proposals that must not be kept, and commits that name them.
+fn unauthentic(book: &mut Book, stage: &Stage) {
+    type Damage = fn(&Stage, PublicMessage, &mut dyn CryptoRng) -> PublicMessage;
+    let damages: [(&str, Damage); 3] = [
+        ("with a signature with one bit changed", |stage, message, _| {
+            let mut auth = message.auth;
+            auth.signature = flip(auth.signature.as_slice(), 3).into();
+            stage.bob().tagged(message.content, auth)
+        }),
+        ("with a membership tag with one bit changed", |_, mut message, _| {
+            let tag = message.membership_tag.take().unwrap();
+            PublicMessage { membership_tag: Some(flip(tag.as_slice(), 3).as_slice().into()), ..message }
+        }),
+        ("of the epoch before", |stage, message, rng| {
+            let content = FramedContent { epoch: message.content.epoch - 1, ..message.content };
+            let signer = stage.members[2].client.signer.as_ref();
+            let signed = stage.bob().sign(content, WireFormat::PUBLIC_MESSAGE, signer, rng);
+            stage.bob().tagged(signed.content, signed.auth)
+        }),
+    ];
+    for (what, damage) in damages {
+        book.add(120, &format!("a proposal {what}, and a commit that names it"), stage, |stage, rng| {
+            let damaged = |stage: &Stage, message, rng: &mut dyn CryptoRng| damage(stage, message, rng);
+            let (bad, bad_commit) = sent_and_committed(stage, remove(LeafIndex(5)), damaged, rng);
+            let (good, good_commit) = proposed_and_committed(stage, remove(LeafIndex(5)), rng);
+            Trial::commit(bad_commit, good_commit).naming(vec![bad], vec![good])
+        });
+    }
+}
+
+fn additions(book: &mut Book, stage: &Stage) {
+    type Change = fn(&mut KeyPackage);
+    let changes: [(&str, Change); 4] = [
+        ("of another protocol version", |package| package.version = ProtocolVersion(2)),
+        ("of another cipher suite", |package| package.cipher_suite = CipherSuite(0xf00f)),
+        ("with a leaf made for an Update", |package| {
+            package.leaf_node.leaf_node_source = keyroom_wire::LeafNodeSource::Update;
+        }),
+        ("with a leaf that supports no protocol version", |package| package.leaf_node.capabilities.versions.clear()),
+    ];
+    for (what, change) in changes {
+        book.add(121, &format!("a proposal to add a key package {what}"), stage, |stage, rng| {
+            let gina = stage.outsider("gina", rng);
+            let bad = add(&resigned(&gina, change, rng));
+            let good = stage.proposal(Sender::Member(BOB), add(&gina.bundle.key_package), rng);
+            Trial::proposal(stage.proposal(Sender::Member(BOB), bad, rng), good)
+        });
+    }
+    book.add(121, "a proposal to add a key package with a wrong signature", stage, |stage, rng| {
+        let package = stage.outsider("gina", rng).bundle.key_package;
+        let bad = KeyPackage { signature: flip(package.signature.as_slice(), 9).into(), ..package.clone() };
+        let good = stage.proposal(Sender::Member(BOB), add(&package), rng);
+        Trial::proposal(stage.proposal(Sender::Member(BOB), add(&bad), rng), good)
+    });
 }
 
 pub(super) fn reinit(version: u16) -> ReInit {
@@ -40,9 +99,20 @@ pub(super) fn reinit(version: u16) -> ReInit {
 
 /// Dana's proposal, and a commit of Bob's that names it.
 pub(super) fn proposed_and_committed(stage: &Stage, proposal: Proposal, rng: &mut dyn CryptoRng) -> (Vec<u8>, Vec<u8>) {
+    sent_and_committed(stage, proposal, |_, message, _| message, rng)
+}
+
+/// The same with Dana's message altered on its way.
+fn sent_and_committed(
+    stage: &Stage,
+    proposal: Proposal,
+    change: impl FnOnce(&Stage, PublicMessage, &mut dyn CryptoRng) -> PublicMessage,
+    rng: &mut dyn CryptoRng,
+) -> (Vec<u8>, Vec<u8>) {
     let member = &stage.members[2];
     let dana = Insider::new(&member.group, member.client.signer.as_ref());
     let message = dana.public(dana.sender(), Content::Proposal(proposal.clone()), rng);
+    let message = change(stage, message, rng);
     let signed = message.clone().into_authenticated_content();
     let reference = labels::proposal_ref(stage.suite, &signed.to_bytes());
     let change = Alter { named: vec![(reference.clone(), DANA, proposal)], ..Alter::default() };
@@ -200,6 +270,13 @@ fn references(book: &mut Book, stage: &Stage) {
         let bad = naming(stage, vec![ProposalOrRef::Reference(unknown)], &Alter::default(), rng);
         let (proposal, commit) = proposed_and_committed(stage, remove(LeafIndex(5)), rng);
         Trial::commit(bad, commit).naming(Vec::new(), vec![proposal])
+    });
+    book.add(81, "a commit that names the hash of a proposal's message with its header", stage, |stage, rng| {
+        let (proposal, commit) = proposed_and_committed(stage, remove(LeafIndex(5)), rng);
+        let reference = labels::proposal_ref(stage.suite, &proposal);
+        let change = Alter { named: vec![(reference.clone(), DANA, remove(LeafIndex(5)))], ..Alter::default() };
+        let bad = naming(stage, vec![ProposalOrRef::Reference(reference)], &change, rng);
+        Trial::commit(bad, commit).naming(vec![proposal.clone()], vec![proposal])
     });
     book.add(137, "a commit that names the hash of a proposal without its signature", stage, |stage, rng| {
         let (proposal, commit) = proposed_and_committed(stage, remove(LeafIndex(5)), rng);

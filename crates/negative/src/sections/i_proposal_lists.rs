@@ -1,17 +1,18 @@
 //! Section I: what the proposals of one commit may be together.
 
-use keyroom_crypto::labels;
+use keyroom_crypto::{CryptoRng, labels};
 use keyroom_insider::Alter;
-use keyroom_wire::{Content, Encode, Extensions, MlsMessage, Proposal, ProposalOrRef, Sender};
+use keyroom_wire::{Content, Encode, Extensions, KeyPackage, MlsMessage, Proposal, ProposalOrRef, Sender};
 
 use super::h_proposals::{group_context, known, naming, proposed_and_committed, reinit, with_psks};
 use crate::book::{Book, Trial};
-use crate::stage::{BOB, DANA, Stage, add, remove, resigned};
+use crate::stage::{BLANK, BOB, DANA, Stage, add, remove, resigned};
 
 pub(super) fn cases(book: &mut Book, stage: &Stage) {
     committer(book, stage);
     targets(book, stage);
     adds(book, stage);
+    spoilt(book, stage);
     book.add(145, "one PSK twice", stage, |stage, rng| {
         let psk = || (known(stage.nh()), stage.psk(&mut keyroom_vectors::rng(1)).1);
         Trial::commit(with_psks(stage, &[psk(), psk()], rng), with_psks(stage, &[psk()], rng))
@@ -30,6 +31,30 @@ pub(super) fn cases(book: &mut Book, stage: &Stage) {
         let kem_output = vec![9; stage.suite.kem().encapsulation_len()].into();
         Trial::commit(stage.commit(vec![Proposal::ExternalInit { kem_output }], rng), stage.honest(rng))
     });
+}
+
+/// A good proposal does not save the bad one beside it.
+fn spoilt(book: &mut Book, stage: &Stage) {
+    type Make = fn(&Stage, &mut dyn CryptoRng) -> Proposal;
+    let cases: [(&str, Make); 4] = [
+        ("a Remove of a blank leaf", |_, _| remove(BLANK)),
+        ("an Add of a key package with a wrong signature", |stage, rng| {
+            let package = stage.outsider("hugo", rng).bundle.key_package;
+            add(&KeyPackage { signature: super::flip(package.signature.as_slice(), 9).into(), ..package })
+        }),
+        ("a PSK with a shorter nonce", |stage, _| Proposal::PreSharedKey { psk: known(stage.nh() - 1) }),
+        ("new group extensions with an extension twice", |_, _| {
+            let one = (crate::stage::KNOWN_EXTENSION, &b"x"[..]);
+            group_context(super::extensions(&[one, one]))
+        }),
+    ];
+    for (what, make) in cases {
+        book.add(139, &format!("a commit with a good Add and {what}"), stage, |stage, rng| {
+            let good = add(&stage.outsider("gina", rng).bundle.key_package);
+            let bad = make(stage, rng);
+            Trial::commit(stage.commit(vec![good.clone(), bad], rng), stage.commit(vec![good], rng))
+        });
+    }
 }
 
 fn committer(book: &mut Book, stage: &Stage) {

@@ -12,6 +12,17 @@ pub(super) fn cases(book: &mut Book, stage: &Stage) {
     lists(book, stage);
     paths(book, stage);
     authenticity(book, stage);
+    book.add(225, "an external commit from the GroupInfo of an epoch that has ended", stage, |stage, rng| {
+        let eve = stage.outsider("eve", rng);
+        let stale = joined(stage, &eve, values(vec![init()]), &Alter::default(), rng).bytes();
+        let commit = stage.honest(rng);
+        let dana = stage.dana_after(&commit);
+        let insider = keyroom_insider::Insider::new(&dana.group, dana.client.signer.as_ref());
+        let (leaf, signer) = (&eve.bundle.key_package.leaf_node, eve.client.signer.as_ref());
+        let fresh =
+            insider.commit_of(Sender::NewMemberCommit, leaf, signer, values(vec![init()]), &Alter::default(), rng);
+        Trial::commit(stale, fresh.bytes()).after(commit)
+    });
 }
 
 fn init() -> Proposal {

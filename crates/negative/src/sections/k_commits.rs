@@ -1,13 +1,16 @@
 //! Section K: commits and their paths.
 
-use keyroom_insider::Alter;
-use keyroom_mls::leaf_node::generate_key_pair;
-use keyroom_wire::{Extensions, HpkePublicKey, LeafNodeSource, Opaque, Sender, UpdatePath};
+use keyroom_crypto::CryptoRng;
+use keyroom_insider::{Alter, Insider};
+use keyroom_mls::leaf_node::{LeafNodeParts, generate_key_pair};
+use keyroom_wire::{ExtensionType, Extensions, HpkePublicKey, LeafNodeSource, Opaque, Proposal, Sender, UpdatePath};
 
 use super::d_leaf_nodes::parent_aside;
 use super::flip;
-use super::h_proposals::group_context;
+use super::h_proposals::{group_context, reinit};
 use crate::book::{Book, Trial};
+use crate::case::Kind;
+use crate::forged::Forged;
 use crate::stage::{BOB, DANA, READER, Stage, remove};
 
 pub(super) fn cases(book: &mut Book, stage: &Stage) {
@@ -17,6 +20,8 @@ pub(super) fn cases(book: &mut Book, stage: &Stage) {
     secrets(book, stage);
     parent_hashes(book, stage);
     schedules(book, stage);
+    leaves(book, stage);
+    after_the_end(book, stage);
     book.add(169, "a commit by a client that proposes its own addition", stage, |stage, rng| {
         let change =
             Alter { content: Some(Box::new(|content| content.sender = Sender::NewMemberProposal)), ..Alter::default() };
@@ -44,8 +49,7 @@ fn missing_paths(book: &mut Book, stage: &Stage) {
         let first = stage.honest(rng);
         let second = stage.honest(rng);
         // The twin is what a member sends in the epoch that the first commit began.
-        let dana = &mut Stage::plain(stage.suite.cipher_suite().0).members[2];
-        dana.follow(&first);
+        let dana = &mut stage.dana_after(&first);
         let signer = dana.client.signer.as_ref();
         let (pending, _) = dana.group.commit().build(signer, &keyroom_insider::now(), rng).unwrap();
         let verdict = pending.questions().accept_unseen();
@@ -141,6 +145,41 @@ fn parent_hashes(book: &mut Book, stage: &Stage) {
             ..Alter::default()
         };
         altered(book, stage, 179, &format!("a path with {what} parent hash"), &change);
+    }
+}
+
+fn leaves(book: &mut Book, stage: &Stage) {
+    type Change = fn(&mut LeafNodeParts);
+    let changes: [(&str, Change); 5] = [
+        ("was made for an Update", |parts| parts.leaf_node_source = LeafNodeSource::Update),
+        ("does not support the cipher suite", |parts| parts.capabilities.cipher_suites.clear()),
+        ("supports no protocol version", |parts| parts.capabilities.versions.clear()),
+        ("does not support its own credential", |parts| parts.capabilities.credentials.clear()),
+        ("has an extension that it does not list", |parts| {
+            parts.extensions = super::extensions(&[(ExtensionType(0xf109), b"x")]);
+        }),
+    ];
+    for (what, change) in changes {
+        let change = Alter { parts: Some(Box::new(change)), ..Alter::default() };
+        altered(book, stage, 171, &format!("a path whose leaf {what}"), &change);
+    }
+}
+
+/// After a ReInit only what was said before may still be read.
+fn after_the_end(book: &mut Book, stage: &Stage) {
+    type Make = fn(&Insider<'_>, &mut dyn CryptoRng) -> Vec<u8>;
+    let cases: [(&str, Kind, Make); 2] = [
+        ("a commit", Kind::Commit, |dana, rng| dana.commit(Vec::new(), &Alter::default(), rng).bytes()),
+        ("a proposal", Kind::Proposal, |dana, rng| dana.proposal(remove(BOB), rng)),
+    ];
+    for (what, kind, make) in cases {
+        book.add(182, &format!("{what} after the commit that reinitialises the group"), stage, |stage, rng| {
+            let end = stage.commit(vec![Proposal::ReInit(reinit(1))], rng);
+            let dana = stage.dana_after(&end);
+            let bad = make(&Insider::new(&dana.group, dana.client.signer.as_ref()), rng);
+            let late = Forged::by(BOB, b"text").bytes(&stage.bob(), rng);
+            Trial::of(kind, bad, late).with_twin_of(Kind::Application).after(end)
+        });
     }
 }
 

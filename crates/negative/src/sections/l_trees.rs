@@ -56,6 +56,16 @@ fn parents(book: &mut Book, stage: &Stage) {
         let alone = ParentNode { encryption_key, parent_hash: Vec::new().into(), unmerged_leaves: Vec::new() };
         tree.nodes[5] = Some(Node::Parent(Box::new(alone)));
     });
+    edited(book, stage, 193, "a parent node both of whose leaves are said to be unmerged", |tree| {
+        for node in [9, 7] {
+            parent(tree, node).unmerged_leaves = vec![DANA, LeafIndex(5)];
+        }
+    });
+    edited(book, stage, 193, "a leaf that is said to be unmerged where it has been merged", |tree| {
+        for node in [9, 7] {
+            parent(tree, node).unmerged_leaves = vec![DANA];
+        }
+    });
     edited(book, stage, 194, "a parent hash of no bytes below the root", |tree| {
         parent(tree, 3).parent_hash = Vec::new().into();
     });

@@ -1,6 +1,6 @@
 //! Section M: Welcome and GroupInfo.
 
-use keyroom_crypto::CryptoRng;
+use keyroom_crypto::{CryptoRng, labels};
 use keyroom_insider::{Alter, Insider, Made, SecretParts};
 use keyroom_mls::key_schedule::JoinerSecret;
 use keyroom_mls::psk::PskSecret;
@@ -52,7 +52,7 @@ impl<'a> Invitation<'a> {
     }
 
     /// The Welcome after its making.
-    fn changed(&self, change: impl FnOnce(&mut Welcome), rng: &mut dyn CryptoRng) -> Vec<u8> {
+    pub(super) fn changed(&self, change: impl FnOnce(&mut Welcome), rng: &mut dyn CryptoRng) -> Vec<u8> {
         let info = self.made.group_info(BOB, self.stage.bob_signer(), |_| {}, rng);
         let mut welcome = self.made.welcome(self.stage.suite, &info, &self.parts(), rng);
         change(&mut welcome);
@@ -111,6 +111,29 @@ pub(super) fn cases(book: &mut Book, stage: &Stage) {
     infos(book, stage);
     contexts(book, stage);
     trees_beside(book, stage);
+    references(book, stage);
+    if stage.suite.cipher_suite() == CipherSuite(1) {
+        super::successors::cases(book, stage);
+    }
+}
+
+/// What is not the hash of the very key package.
+fn references(book: &mut Book, stage: &Stage) {
+    let package = stage.reader.bundle.key_package.clone();
+    let message = MlsMessage::KeyPackage(package.clone()).to_bytes();
+    let suite = stage.suite;
+    let proposal = labels::ref_hash(suite, "MLS 1.0 Proposal Reference", &package.to_bytes());
+    for (what, reference) in [
+        ("the hash of a message with the key package", labels::key_package_ref(suite, &message)),
+        ("the hash of the key package under another label", proposal.as_slice().into()),
+        ("the hash of the key package without a label", suite.hash(&[&package.to_bytes()]).as_slice().into()),
+    ] {
+        book.add(81, &format!("a Welcome that names {what}"), stage, |stage, rng| {
+            let invitation = Invitation::new(stage, rng);
+            let bad = invitation.changed(|welcome| welcome.secrets[0].new_member = reference, rng);
+            Trial::welcome(bad, invitation.honest(rng))
+        });
+    }
 }
 
 fn outside(book: &mut Book, stage: &Stage) {
@@ -170,6 +193,12 @@ fn group_secrets(book: &mut Book, stage: &Stage) {
     parts(210, "a PSK that is not in the key schedule", &|parts| parts.psks = vec![external(b"known", nh)]);
     parts(216, "a path secret that leads to other keys", &|parts| parts.path_secret = Some(vec![1; nh]));
     parts(216, "a path secret without its last byte", &|parts| parts.path_secret = Some(vec![1; nh - 1]));
+    book.add(217, "a path secret for a node that is blank", stage, |stage, rng| {
+        let change = Alter { without_path: true, ..Alter::default() };
+        let invitation = Invitation::altered(stage, &change, rng);
+        let parts = SecretParts { path_secret: Some(vec![1; nh]), ..SecretParts::default() };
+        Trial::welcome(invitation.welcome(&parts, |_| {}, rng), invitation.honest(rng))
+    });
 }
 
 fn signers(book: &mut Book, stage: &Stage) {
@@ -248,6 +277,9 @@ fn contexts(book: &mut Book, stage: &Stage) {
     });
     change(223, "a group that requires a credential that the reader does not support", &|context| {
         context.extensions = needs(required(None, None, Some(0xf108)));
+    });
+    change(235, "a group that requires a proposal type which its members do not support", &|context| {
+        context.extensions = needs(required(None, Some(0xf108), None));
     });
     change(232, "a group with an extension twice in its context", &|context| {
         let one = (crate::stage::KNOWN_EXTENSION, &b"x"[..]);

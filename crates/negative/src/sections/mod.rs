@@ -12,6 +12,7 @@ mod j_external_commits;
 mod k_commits;
 mod l_trees;
 mod m_welcomes;
+mod successors;
 
 use keyroom_wire::{Extension, ExtensionType, Extensions, RequiredCapabilities};
 

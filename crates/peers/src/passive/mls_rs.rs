@@ -18,6 +18,16 @@ const MESSAGE_HEADER: usize = 4;
 struct MlsRs<C: MlsConfig> {
     client: Client<C>,
     group: Option<Group<C>>,
+    storage: InMemoryKeyPackageStorage,
+    /// The reference of the key package, and what is stored of it.
+    package: (Vec<u8>, KeyPackageData),
+}
+
+impl<C: MlsConfig + Clone> MlsRs<C> {
+    /// A key package is forgotten with its first use.
+    fn remember(&self) {
+        self.storage.insert(self.package.0.clone(), self.package.1.clone());
+    }
 }
 
 pub(super) fn client(opening: &Opening) -> Result<Box<dyn Passive>, String> {
@@ -36,23 +46,48 @@ pub(super) fn client(opening: &Opening) -> Result<Box<dyn Passive>, String> {
     let storage = InMemoryKeyPackageStorage::new();
     let bytes = opening.key_package.get(MESSAGE_HEADER..).unwrap_or_default().to_vec();
     let (init, leaf) = (opening.init_priv.to_vec().into(), opening.encryption_priv.to_vec().into());
-    storage.insert(reference.to_vec(), KeyPackageData::new(bytes, init, leaf, u64::MAX));
-    let mut builder =
-        Client::builder().identity_provider(BasicIdentityProvider).crypto_provider(provider).key_package_repo(storage);
+    let package = (reference.to_vec(), KeyPackageData::new(bytes, init, leaf, u64::MAX));
+    storage.insert(package.0.clone(), package.1.clone());
+    let mut builder = Client::builder()
+        .identity_provider(BasicIdentityProvider)
+        .crypto_provider(provider)
+        .key_package_repo(storage.clone());
     for psk in &opening.external_psks {
         builder = builder.psk(ExternalPskId::new(psk.psk_id.to_vec()), PreSharedKey::new(psk.psk.to_vec()));
     }
     let client = builder.signing_identity(identity, SignatureSecretKey::new(secret), suite).build();
-    Ok(Box::new(MlsRs { client, group: None }))
+    Ok(Box::new(MlsRs { client, group: None, storage, package }))
 }
 
-impl<C: MlsConfig> Passive for MlsRs<C> {
+impl<C: MlsConfig + Clone> Passive for MlsRs<C> {
     fn join(&mut self, welcome: &[u8], ratchet_tree: Option<&[u8]>) -> Result<(), String> {
         let welcome = MlsMessage::from_bytes(welcome).map_err(text)?;
         let tree = ratchet_tree.map(ExportedTree::from_bytes).transpose().map_err(text)?;
         let joined = self.client.join_group(tree, &welcome, Some(MlsTime::now())).map_err(text)?;
         self.group = Some(joined.0);
         Ok(())
+    }
+
+    fn join_second(&mut self, welcome: &[u8]) -> Result<(), String> {
+        self.remember();
+        self.join(welcome, None)
+    }
+
+    fn succeed(&mut self, welcome: &[u8]) -> Result<(), String> {
+        self.remember();
+        let welcome = MlsMessage::from_bytes(welcome).map_err(text)?;
+        let (group, now) = (self.group.as_ref().expect("a member"), Some(MlsTime::now()));
+        let joined = match group.clone().get_reinit_client(None, None) {
+            Ok(client) => client.join(&welcome, None, now),
+            Err(_not_reinitialised) => group.join_subgroup(&welcome, None, now),
+        };
+        self.group = Some(joined.map_err(text)?.0);
+        Ok(())
+    }
+
+    fn enter(&mut self, group_info: &[u8]) -> Result<(), String> {
+        let group_info = MlsMessage::from_bytes(group_info).map_err(text)?;
+        self.client.commit_external(group_info).map(drop).map_err(text)
     }
 
     fn process(&mut self, message: &[u8]) -> Result<(), String> {

@@ -18,8 +18,14 @@ pub(crate) trait Passive {
     fn join(&mut self, welcome: &[u8], ratchet_tree: Option<&[u8]>) -> Result<(), String>;
     /// Reads a message of the group; applies a commit.
     fn process(&mut self, message: &[u8]) -> Result<(), String>;
+    /// Joins one more group with the key package of the first, as if it were one of last resort.
+    fn join_second(&mut self, welcome: &[u8]) -> Result<(), String>;
+    /// The same for a group that succeeds the one that it is in.
+    fn succeed(&mut self, welcome: &[u8]) -> Result<(), String>;
     /// Makes a commit or a proposal that adds this client, and drops it.
     fn add(&mut self, key_package: &[u8]) -> Result<(), String>;
+    /// Makes an external commit from a GroupInfo, and drops it.
+    fn enter(&mut self, group_info: &[u8]) -> Result<(), String>;
     fn epoch_authenticator(&self) -> Vec<u8>;
 }
 
@@ -78,7 +84,10 @@ pub(crate) fn read(client: &mut dyn Passive, message: &Bad) -> Result<(), String
     }
     match message.kind {
         Kind::Welcome => client.join(&message.message, message.ratchet_tree.as_deref()),
+        Kind::SecondWelcome => client.join_second(&message.message),
+        Kind::Successor => client.succeed(&message.message),
         Kind::KeyPackage => client.add(&message.message),
+        Kind::GroupInfo => client.enter(&message.message),
         Kind::Commit | Kind::Proposal | Kind::Application => client.process(&message.message),
     }
 }

@@ -2,8 +2,9 @@ use keyroom_negative::Opening;
 use openmls::group::{MlsGroup, MlsGroupJoinConfig, StagedWelcome};
 use openmls::prelude::tls_codec::Deserialize;
 use openmls::prelude::{
-    Ciphersuite, HpkePrivateKey, KeyPackage, KeyPackageBundle, KeyPackageRef, MIXED_PLAINTEXT_WIRE_FORMAT_POLICY,
-    MlsMessageBodyIn, MlsMessageIn, OpenMlsProvider, ProcessedMessageContent, ProtocolVersion, RatchetTreeIn,
+    Ciphersuite, CredentialWithKey, HpkePrivateKey, KeyPackage, KeyPackageBundle, KeyPackageRef,
+    MIXED_PLAINTEXT_WIRE_FORMAT_POLICY, MlsMessageBodyIn, MlsMessageIn, OpenMlsProvider, ProcessedMessageContent,
+    ProtocolVersion, RatchetTreeIn,
 };
 use openmls::schedule::PreSharedKeyId;
 use openmls::storage::StorageProvider;
@@ -16,6 +17,8 @@ struct OpenMls {
     provider: OpenMlsRustCrypto,
     signer: SignatureKeyPair,
     group: Option<MlsGroup>,
+    reference: KeyPackageRef,
+    package: KeyPackageBundle,
 }
 
 pub(super) fn client(opening: &Opening) -> Result<Box<dyn Passive>, String> {
@@ -31,7 +34,7 @@ pub(super) fn client(opening: &Opening) -> Result<Box<dyn Passive>, String> {
     let reference = key_package.hash_ref(provider.crypto()).map_err(text)?;
     let bundle = bundle(&key_package, &opening.init_priv, &opening.encryption_priv)?;
     store(provider.storage(), &reference, &bundle)?;
-    Ok(Box::new(OpenMls { provider, signer, group: None }))
+    Ok(Box::new(OpenMls { provider, signer, group: None, reference, package: bundle }))
 }
 
 fn key_package(provider: &OpenMlsRustCrypto, message: &[u8]) -> Result<KeyPackage, String> {
@@ -54,6 +57,11 @@ fn bundle(key_package: &KeyPackage, init: &[u8], encryption: &[u8]) -> Result<Ke
     serde_json::from_value(stored).map_err(text)
 }
 
+fn join_config() -> MlsGroupJoinConfig {
+    let config = MlsGroupJoinConfig::builder().wire_format_policy(MIXED_PLAINTEXT_WIRE_FORMAT_POLICY);
+    config.use_ratchet_tree_extension(true).build()
+}
+
 fn store<S: StorageProvider>(storage: &S, reference: &KeyPackageRef, bundle: &KeyPackageBundle) -> Result<(), String> {
     storage.write_key_package(reference, bundle).map_err(text)
 }
@@ -65,13 +73,38 @@ impl Passive for OpenMls {
             return Err("NoWelcome".to_owned());
         };
         let tree = ratchet_tree.map(RatchetTreeIn::tls_deserialize_exact).transpose().map_err(text)?;
-        let config = MlsGroupJoinConfig::builder()
-            .wire_format_policy(MIXED_PLAINTEXT_WIRE_FORMAT_POLICY)
-            .use_ratchet_tree_extension(true)
-            .build();
-        let staged = StagedWelcome::new_from_welcome(&self.provider, &config, welcome, tree).map_err(text)?;
+        let staged = StagedWelcome::new_from_welcome(&self.provider, &join_config(), welcome, tree).map_err(text)?;
         self.group = Some(staged.into_group(&self.provider).map_err(text)?);
         Ok(())
+    }
+
+    fn join_second(&mut self, welcome: &[u8]) -> Result<(), String> {
+        // A key package is forgotten with its first use.
+        store(self.provider.storage(), &self.reference, &self.package)?;
+        self.join(welcome, None)
+    }
+
+    fn succeed(&mut self, welcome: &[u8]) -> Result<(), String> {
+        self.join_second(welcome)
+    }
+
+    fn enter(&mut self, group_info: &[u8]) -> Result<(), String> {
+        let MlsMessageBodyIn::GroupInfo(group_info) =
+            MlsMessageIn::tls_deserialize_exact(group_info).map_err(text)?.extract()
+        else {
+            return Err("NoGroupInfo".to_owned());
+        };
+        let leaf = self.package.key_package().leaf_node();
+        let (credential, signature_key) = (leaf.credential().clone(), leaf.signature_key().clone());
+        MlsGroup::external_commit_builder()
+            .with_config(join_config())
+            .build_group(&self.provider, group_info, CredentialWithKey { credential, signature_key })
+            .map_err(text)?
+            .load_psks(self.provider.storage())
+            .map_err(text)?
+            .build(self.provider.rand(), self.provider.crypto(), &self.signer, |_| true)
+            .map(drop)
+            .map_err(text)
     }
 
     fn process(&mut self, message: &[u8]) -> Result<(), String> {
