@@ -90,12 +90,37 @@ impl Index {
 
     /// Every test that runs, with its file.
     pub(crate) fn tests(&self) -> impl Iterator<Item = &Function> {
-        self.functions.values().flatten().filter(|function| function.is_test && !function.is_ignored)
+        let runs = |test: &&Function| test.is_test && !test.is_ignored && !test.is_conditional;
+        self.functions.values().flatten().filter(runs)
+    }
+
+    /// Every test that is compiled only where some condition holds.
+    pub(crate) fn conditional_tests(&self) -> impl Iterator<Item = &Function> {
+        self.functions.values().flatten().filter(|function| function.is_test && function.is_conditional)
     }
 
     /// Every test that is marked `#[ignore]`.
     pub(crate) fn ignored_tests(&self) -> impl Iterator<Item = &Function> {
         self.functions.values().flatten().filter(|function| function.is_test && function.is_ignored)
+    }
+
+    /// Whether a test says a word, in its body or in the functions for tests that it reaches, of
+    /// whatever file.
+    pub(crate) fn touches(&self, test: &Function, word: &str) -> bool {
+        let (mut waiting, mut seen) = (vec![test], BTreeSet::new());
+        while let Some(function) = waiting.pop() {
+            if function.mentions.words.contains(word) {
+                return true;
+            }
+            let helpers = function.mentions.uses.iter().filter(|name| seen.insert((*name).clone()));
+            waiting.extend(helpers.flat_map(|name| self.helpers(name)));
+        }
+        false
+    }
+
+    /// The functions of this name that help tests.
+    fn helpers<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Function> {
+        self.functions.values().flatten().filter(move |other| other.for_tests && !other.is_test && other.name == name)
     }
 
     /// What a test names in its body and in the functions of its file that it reaches.

@@ -13,7 +13,7 @@ use std::process::Command;
 
 use serde::Deserialize;
 
-pub(crate) use self::names::{Aliases, Mentions, Name, attributes_say, is_test_only};
+pub(crate) use self::names::{Aliases, Mentions, Name, attributes_say, is_conditional, is_ignored, is_test_only};
 
 /// One file of one target.
 pub(crate) struct Source {
@@ -22,6 +22,8 @@ pub(crate) struct Source {
     pub(crate) target: Target,
     /// Whether all of it is compiled for tests only.
     pub(crate) for_tests: bool,
+    /// Whether it is compiled only where some condition holds, apart from that of tests.
+    pub(crate) conditional: bool,
     pub(crate) text: String,
     pub(crate) syntax: syn::File,
 }
@@ -65,6 +67,7 @@ impl Source {
             path: path.to_owned(),
             target: Target { package: format!("keyroom-{package}"), kind: kind.to_owned(), name: "rows".to_owned() },
             for_tests: kind == "test",
+            conditional: false,
             text: text.to_owned(),
             syntax: syn::parse_file(text).unwrap(),
         }

@@ -99,6 +99,7 @@ impl Check<'_> {
             Decision::Enforced => {
                 counts.enforced += 1;
                 self.enforced(row);
+                self.asserts_what_is_listed(row);
             }
             Decision::Behaviour => {
                 counts.behaviour += 1;
@@ -110,6 +111,7 @@ impl Check<'_> {
             }
         }
         self.codes_exist(row);
+        self.code_is_touched(row);
         if !self.tests.contains_key(&row.number) {
             self.gap(Gap::Untested(row.number));
         }
@@ -155,6 +157,32 @@ impl Check<'_> {
         }
     }
 
+    /// Its tests assert errors that it lists, and those beside them that it says they do.
+    fn asserts_what_is_listed(&mut self, row: &Row) {
+        let tests = self.tests.get(&row.number).map_or(&[][..], Vec::as_slice);
+        let named: BTreeSet<&Name> = tests.iter().flat_map(|test| &test.mentions.names).collect();
+        let beside: BTreeSet<Name> = row.beside.iter().filter_map(Name::parse).collect();
+        let listed: BTreeSet<Name> = row.refused_with.iter().filter_map(Name::parse).collect();
+        let beyond: BTreeSet<Name> = self.rows.beyond.iter().filter_map(|beyond| Name::parse(&beyond.name)).collect();
+        let is_error = |name: &Name| ERRORS.contains(&name.owner.as_str()) && self.index.variants().contains(name);
+        let strange = named.iter().filter(|name| is_error(name)).map(|name| (*name).clone());
+        let strange = strange.filter(|name| ![&beside, &listed, &beyond].iter().any(|list| list.contains(name)));
+        let mut gaps: Vec<Gap> = strange.map(|name| Gap::NotListed { row: row.number, name }).collect();
+        let idle = beside.iter().filter(|name| !named.contains(name) || listed.contains(name));
+        gaps.extend(idle.map(|name| Gap::NotBeside { row: row.number, name: name.clone() }));
+        self.checked.gaps.extend(gaps);
+    }
+
+    fn code_is_touched(&mut self, row: &Row) {
+        let Some(tests) = self.tests.get(&row.number) else { return };
+        let words: Vec<&str> =
+            row.code.iter().chain(row.hook.iter()).filter_map(|code| code.rsplit("::").next()).collect();
+        let touched = || tests.iter().any(|test| words.iter().any(|word| self.index.touches(test, word)));
+        if !words.is_empty() && !touched() {
+            self.gap(Gap::NotTouched(row.number));
+        }
+    }
+
     /// Every variant of the five enums is made somewhere and named once.
     fn variants(&mut self) {
         let by_rows: BTreeSet<Name> =
@@ -194,6 +222,8 @@ impl Check<'_> {
                 gaps.push(Gap::StrangeTest { test: test.name.clone() });
             }
         }
+        let conditional = self.index.conditional_tests().filter(of_rows);
+        gaps.extend(conditional.map(|test| Gap::Conditional { test: test.name.clone() }));
         gaps.extend(self.index.ignored_tests().filter(of_rows).map(|test| Gap::Ignored { test: test.name.clone() }));
         self.checked.gaps.extend(gaps);
     }

@@ -20,12 +20,20 @@ pub(super) enum Gap {
     StrangeTest { test: String },
     /// A test named after a row is marked `#[ignore]`.
     Ignored { test: String },
+    /// A test named after a row is compiled only where some condition holds.
+    Conditional { test: String },
+    /// No test of the row touches any of the code that the row names.
+    NotTouched(u16),
     /// A row or the list of what lies beyond names a variant that does not exist.
     NoSuchVariant { by: String, name: Name },
     /// No code makes the variant.
     NeverMade { name: Name },
     /// No test of the row names the variant.
     NotNamedByTest { row: u16, name: Name },
+    /// A test of the row names a variant that the row does not list.
+    NotListed { row: u16, name: Name },
+    /// The row lists a variant as one that its tests name besides, and they do not, or it is its own.
+    NotBeside { row: u16, name: Name },
     /// The code or hook that a row names does not exist.
     NoSuchCode { row: u16, code: String },
     /// No row names the variant, and `beyond.toml` does not either.
@@ -52,9 +60,13 @@ impl fmt::Display for Gap {
             Self::Untested(number) => write!(f, "row {number}: no test is named row_{number:03}_…"),
             Self::StrangeTest { test } => write!(f, "{test}: there is no such row"),
             Self::Ignored { test } => write!(f, "{test}: the test is ignored"),
+            Self::Conditional { test } => write!(f, "{test}: the test stands under a cfg other than test"),
+            Self::NotTouched(row) => write!(f, "row {row}: no test of the row touches the code that it names"),
             Self::NoSuchVariant { by, name } => write!(f, "{by}: {name} does not exist"),
             Self::NeverMade { name } => write!(f, "{name}: no code returns it"),
             Self::NotNamedByTest { row, name } => write!(f, "row {row}: no test of the row names {name}"),
+            Self::NotListed { row, name } => write!(f, "row {row}: a test names {name}, which the row does not"),
+            Self::NotBeside { row, name } => write!(f, "row {row}: {name} is not what its tests name besides"),
             Self::NoSuchCode { row, code } => write!(f, "row {row}: {code} does not exist"),
             Self::Unlisted { name } => write!(f, "{name}: neither a row nor beyond.toml names it"),
             Self::ListedTwice { name } => write!(f, "{name}: a row and beyond.toml name it"),

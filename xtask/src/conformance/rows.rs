@@ -36,6 +36,9 @@ pub(crate) struct Row {
     pub(crate) decision: Decision,
     #[serde(default)]
     pub(crate) refused_with: Listed,
+    /// Errors that its tests name besides: what a neighbour of the breach ends in.
+    #[serde(default)]
+    pub(crate) beside: Listed,
     #[serde(default)]
     pub(crate) code: Listed,
     #[serde(default)]

@@ -11,8 +11,8 @@ use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{
-    Arm, Attribute, BinOp, Expr, ExprBinary, ExprPath, ExprStruct, File, Ident, ImplItemFn, Item, ItemEnum, ItemFn,
-    ItemImpl, ItemMacro, ItemMod, LitStr, Macro, Pat, Path, Token, TraitItemFn,
+    Arm, Attribute, BinOp, Expr, ExprBinary, ExprCall, ExprPath, ExprStruct, File, Ident, ImplItemFn, Item, ItemEnum,
+    ItemFn, ItemImpl, ItemMacro, ItemMod, LitStr, Local, Macro, Pat, Path, Stmt, Token, TraitItemFn,
 };
 
 use super::items::type_name;
@@ -156,6 +156,17 @@ impl<'a> Maker<'a> {
     }
 }
 
+/// Whether an expression is a variant and nothing else.
+fn is_bare(expr: &Expr) -> bool {
+    match expr {
+        Expr::Path(_) | Expr::Struct(_) => true,
+        Expr::Paren(inner) => is_bare(&inner.expr),
+        Expr::Reference(inner) => is_bare(&inner.expr),
+        Expr::Call(call) => matches!(&*call.func, Expr::Path(path) if path.path.segments.len() > 1),
+        _ => false,
+    }
+}
+
 /// The variants that a pattern names.
 struct Patterns<'a, 'b> {
     maker: &'a Maker<'b>,
@@ -231,6 +242,28 @@ impl<'ast> Visit<'ast> for Maker<'_> {
         visit::visit_expr_struct(self, item);
     }
 
+    // What is thrown away is returned by nobody.
+    fn visit_local(&mut self, local: &'ast Local) {
+        let thrown = matches!(local.pat, Pat::Wild(_)) && local.init.as_ref().is_some_and(|init| is_bare(&init.expr));
+        if !thrown {
+            visit::visit_local(self, local);
+        }
+    }
+
+    fn visit_stmt(&mut self, statement: &'ast Stmt) {
+        match statement {
+            Stmt::Expr(expr, Some(_)) if is_bare(expr) => {}
+            _ => visit::visit_stmt(self, statement),
+        }
+    }
+
+    fn visit_expr_call(&mut self, call: &'ast ExprCall) {
+        let dropped = matches!(&*call.func, Expr::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "drop"));
+        if !dropped {
+            visit::visit_expr_call(self, call);
+        }
+    }
+
     fn visit_macro(&mut self, call: &'ast Macro) {
         // Both arguments of `matches!` compare.
         if call.path.is_ident("matches") {
@@ -277,6 +310,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_thrown_away_is_not_made() {
+        let (made, _) = read(
+            "fn f() -> R { let _ = Rule::A; Rule::B; let _ = &(NotYet::C { epoch }); drop(Rule::D); mem::drop(Rule::E);
+                           NotYet::F(1); let kept = Rule::G; let _ = check(Rule::H); Rule::I }",
+        );
+        assert_eq!(made, ["Rule::G in f", "Rule::H in f", "Rule::I in f"]);
+    }
+
+    #[test]
     fn a_from_is_a_rewording_and_not_a_place() {
         let (made, rewordings) = read(
             "impl From<TreeError> for Error { fn from(error: TreeError) -> Self { match error {
@@ -291,7 +333,7 @@ mod tests {
 
     #[test]
     fn self_and_renames_are_resolved() {
-        let (made, _) = read("use e::DecodeErrorKind as Kind; fn f() { Kind::A; } impl Rule { fn g() { Self::B; } }");
+        let (made, _) = read("use e::DecodeErrorKind as Kind; fn f() { Kind::A } impl Rule { fn g() { Self::B } }");
         assert_eq!(made, ["DecodeErrorKind::A in f", "Rule::B in Rule::g"]);
     }
 

@@ -82,6 +82,8 @@ pub(crate) struct Mentions {
     pub(crate) names: BTreeSet<Name>,
     /// What may be a function that is called or handed over, or a constant.
     pub(crate) uses: BTreeSet<String>,
+    /// Every word: fields and types too.
+    pub(crate) words: BTreeSet<String>,
 }
 
 impl Mentions {
@@ -110,8 +112,9 @@ impl Mentions {
                         && (next.is_none() || punct(Some(at + 1), ','));
                     let constant = word.chars().all(|c| c.is_uppercase() || c.is_numeric() || c == '_');
                     if called || alone || constant {
-                        self.uses.insert(word);
+                        self.uses.insert(word.clone());
                     }
+                    self.words.insert(word);
                 }
                 TokenTree::Punct(_) | TokenTree::Literal(_) => {}
             }
@@ -124,6 +127,26 @@ pub(crate) fn is_test_only(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("cfg") && attribute.parse_args::<Meta>().is_ok_and(|meta| needs_test(&meta))
     })
+}
+
+/// Whether the attributes compile an item only where something holds that `cargo test` does not see
+/// to: any condition but `test`.
+pub(crate) fn is_conditional(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| {
+        let condition = || attribute.parse_args::<Meta>();
+        attribute.path().is_ident("cfg") && !condition().is_ok_and(|meta| meta.path().is_ident("test"))
+    })
+}
+
+/// Whether a test is ignored, be it only where some condition holds.
+pub(crate) fn is_ignored(attributes: &[Attribute]) -> bool {
+    let by_condition = |attribute: &Attribute| match &attribute.meta {
+        Meta::List(list) if list.path.is_ident("cfg_attr") => {
+            list.tokens.clone().into_iter().any(|token| matches!(token, TokenTree::Ident(word) if word == "ignore"))
+        }
+        _ => false,
+    };
+    attributes_say(attributes, "ignore") || attributes.iter().any(by_condition)
 }
 
 fn needs_test(meta: &Meta) -> bool {
@@ -179,6 +202,35 @@ mod tests {
         ] {
             let item: syn::ItemMod = syn::parse_str(&format!("{attribute} mod m {{}}")).unwrap();
             assert_eq!(is_test_only(&item.attrs), expected, "{attribute}");
+        }
+    }
+
+    #[test]
+    fn any_condition_but_that_of_tests_is_one() {
+        for (attribute, expected) in [
+            ("#[cfg(test)]", false),
+            ("#[test]", false),
+            ("#[cfg(feature = \"x\")]", true),
+            ("#[cfg(all(test, unix))]", true),
+            ("#[cfg(any(test, unix))]", true),
+            ("#[cfg(not(test))]", true),
+        ] {
+            let item: syn::ItemMod = syn::parse_str(&format!("{attribute} mod m {{}}")).unwrap();
+            assert_eq!(is_conditional(&item.attrs), expected, "{attribute}");
+        }
+    }
+
+    #[test]
+    fn a_test_that_is_ignored_somewhere_is_ignored() {
+        for (attribute, expected) in [
+            ("#[ignore]", true),
+            ("#[ignore = \"slow\"]", true),
+            ("#[cfg_attr(unix, ignore)]", true),
+            ("#[cfg_attr(unix, inline)]", false),
+            ("#[doc = \"ignore\"]", false),
+        ] {
+            let item: syn::ItemFn = syn::parse_str(&format!("{attribute} fn f() {{}}")).unwrap();
+            assert_eq!(is_ignored(&item.attrs), expected, "{attribute}");
         }
     }
 }

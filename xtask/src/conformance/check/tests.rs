@@ -9,8 +9,9 @@ const TESTS: &str = "
     #[test] fn row_002_b_is_refused() { breaks() }
     fn breaks() { deeper(); }
     fn deeper() { assert_eq!(f(), Err(Rule::B)); }
-    #[test] fn row_003_something_is_done() {}
-    #[test] fn row_004_somebody_is_asked() {}
+    #[test] fn row_003_something_is_done() { checks() }
+    #[test] fn row_004_somebody_is_asked() { asked() }
+    fn asked() { questions.accept(); }
 ";
 const ROWS_TOML: &str = r#"
 title = "Four"
@@ -102,12 +103,17 @@ fn an_ignored_test_does_not_count() {
 
 #[test]
 fn a_test_in_the_arguments_of_a_macro_counts_and_may_not_be_ignored() {
-    let made = "plays! { fn row_003_something_is_done() { x() } }";
-    assert_eq!(after("#[test] fn row_003_something_is_done() {}", made), [""; 0]);
-    let ignored = "plays! { #[ignore] fn row_003_something_is_done() { x() } }";
-    assert_eq!(after("#[test] fn row_003_something_is_done() {}", ignored).len(), 2);
-    let unused = "macro_rules! plays { () => { #[test] fn row_003_something_is_done() {} } }";
-    assert_eq!(after("#[test] fn row_003_something_is_done() {}", unused), ["row 3: no test is named row_003_…"]);
+    let made = "plays! { fn row_003_something_is_done() { checks() } }";
+    assert_eq!(after("#[test] fn row_003_something_is_done() { checks() }", made), [""; 0]);
+    let ignored = "plays! { #[ignore] fn row_003_something_is_done() { checks() } }";
+    assert_eq!(after("#[test] fn row_003_something_is_done() { checks() }", ignored).len(), 2);
+    let conditional = "plays! { #[cfg(unix)] fn row_003_something_is_done() { checks() } }";
+    assert_eq!(after("#[test] fn row_003_something_is_done() { checks() }", conditional).len(), 2);
+    let unused = "macro_rules! plays { () => { #[test] fn row_003_something_is_done() { checks() } } }";
+    assert_eq!(
+        after("#[test] fn row_003_something_is_done() { checks() }", unused),
+        ["row 3: no test is named row_003_…"]
+    );
 }
 
 #[test]
@@ -118,7 +124,9 @@ fn a_test_of_a_row_that_does_not_exist_is_found() {
 #[test]
 fn an_enforced_row_names_variants_that_exist() {
     let missing = after("refused_with = [\"Rule::A\"]\n", "");
-    assert_eq!(missing, ["row 1: refused_with names no variant", "Rule::A: neither a row nor beyond.toml names it"]);
+    for gap in ["row 1: refused_with names no variant", "Rule::A: neither a row nor beyond.toml names it"] {
+        assert!(missing.contains(&gap.to_owned()), "{missing:?}");
+    }
     let unknown = after("[\"Rule::A\"]", "[\"Rule::A\", \"Rule::Z\"]");
     assert_eq!(unknown, ["row 1: Rule::Z does not exist"]);
     let other = after("[\"Rule::A\"]", "[\"Rule::A\", \"wrong group\"]");
@@ -130,6 +138,7 @@ fn a_variant_that_no_code_returns_is_found() {
     let never = ["Rule::A: no code returns it"];
     assert_eq!(after("ensure(x, Rule::A)?", "x"), never);
     assert_eq!(after("ensure(x, Rule::A)?", "if e == Rule::A {}"), never);
+    assert_eq!(after("ensure(x, Rule::A)?", "let _ = Rule::A"), never);
     assert_eq!(after("ensure(x, Rule::A)?", "match e { Rule::A => {} _ => {} }"), never);
     assert_eq!(after("fn checks() -> R {", "fn checks() -> R { } #[cfg(test)] fn b() {").len(), 2);
 }
@@ -155,10 +164,46 @@ fn a_test_names_the_variant_itself_or_through_functions_of_its_file() {
 
 #[test]
 fn code_and_hooks_exist() {
-    assert_eq!(after("code.rs::checks", "code.rs::gone"), ["row 3: crates/mls/src/code.rs::gone does not exist"]);
+    let gone = after("code.rs::checks", "code.rs::gone");
+    assert_eq!(gone[0], "row 3: crates/mls/src/code.rs::gone does not exist");
     assert_eq!(after("code = \"crates/mls/src/code.rs::checks\"", ""), ["row 3: code names no code"]);
     assert_eq!(after("hook = \"crates/mls/src/code.rs::Questions::accept\"", ""), ["row 4: hook names no code"]);
     assert_eq!(after("pub fn accept", "pub fn other").len(), 1);
+}
+
+#[test]
+fn a_test_asserts_what_its_row_lists_or_says_that_it_names_besides() {
+    let other = "row 1: a test names Rule::B, which the row does not";
+    assert_eq!(after("refused(Rule::A)", "refused(Rule::A); refused(Rule::B)"), [other]);
+    let besides = |list: &str| format!("refused_with = [\"Rule::A\"]\nbeside = {list}");
+    let idle = after("refused_with = [\"Rule::A\"]", &besides("[\"Rule::B\"]"));
+    assert_eq!(idle, ["row 1: Rule::B is not what its tests name besides"]);
+    let own = after("refused_with = [\"Rule::A\"]", &besides("\"Rule::A\""));
+    assert_eq!(own, ["row 1: Rule::A is not what its tests name besides"]);
+}
+
+#[test]
+fn a_test_of_a_behaviour_or_a_hook_touches_it() {
+    let untouched = |row| [format!("row {row}: no test of the row touches the code that it names")];
+    assert_eq!(after("{ checks() }", "{}"), untouched(3));
+    assert_eq!(after("questions.accept();", "questions.reject();"), untouched(4));
+    // In a comment or a text it is not touched.
+    assert_eq!(after("{ checks() }", "{ /* checks() */ \"checks\"; }"), untouched(3));
+}
+
+#[test]
+fn a_test_that_may_never_be_compiled_does_not_count() {
+    let gaps =
+        ["row 3: no test is named row_003_…", "row_003_something_is_done: the test stands under a cfg other than test"];
+    assert_eq!(after("#[test] fn row_003", "#[cfg(feature = \"never\")] #[test] fn row_003"), gaps);
+    let module = |condition: &str| {
+        let test = "#[test] fn row_003_something_is_done() { checks() }";
+        after(test, &format!("#[cfg({condition})] mod m {{ {test} }}"))
+    };
+    assert_eq!(module("unix"), gaps);
+    assert_eq!(module("test"), [""; 0]);
+    let ignored = after("#[test] fn row_003", "#[cfg_attr(unix, ignore)] #[test] fn row_003");
+    assert_eq!(ignored, ["row 3: no test is named row_003_…", "row_003_something_is_done: the test is ignored"]);
 }
 
 #[test]
