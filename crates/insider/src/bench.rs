@@ -10,9 +10,9 @@ use keyroom_mls::key_package::KeyPackageBundle;
 use keyroom_mls::leaf_node::LifetimeCheck;
 use keyroom_mls::public::{Observed, PublicGroup};
 use keyroom_rustcrypto::RUSTCRYPTO;
-use keyroom_wire::{Decode, KeyPackage, LeafIndex, LeafNode, Limits, MlsMessage, ProposalRef};
+use keyroom_wire::{Decode, KeyPackage, LeafIndex, LeafNode, Limits, MlsMessage, ProposalOrRef, ProposalRef};
 
-use crate::{Client, Insider, Member, agree, commit, config, now, room, suite};
+use crate::{Alter, Client, Insider, Member, agree, commit, config, now, room, suite};
 
 /// A GroupInfo with the tree inside, for external joiners.
 pub const INFO: GroupInfoContent = GroupInfoContent { tree: TreeDelivery::Inside, external: ExternalJoins::Allowed };
@@ -158,6 +158,12 @@ impl Bench {
         self.members[0].group.member(LeafIndex(leaf)).unwrap().unwrap().leaf().node().to_owned().unwrap()
     }
 
+    /// A commit of Bob that names proposals.
+    pub fn naming(&self, references: &[ProposalRef]) -> Vec<u8> {
+        let named = references.iter().cloned().map(ProposalOrRef::Reference).collect();
+        self.bob().commit_with(named, &Alter::default(), &mut keyroom_vectors::rng(4)).bytes()
+    }
+
     /// Someone who knows what this member knows.
     pub fn insider(&self, member: usize) -> Insider<'_> {
         Insider::new(&self.members[member].group, self.members[member].client.signer.as_ref())
@@ -202,4 +208,11 @@ pub fn resigned(mut package: KeyPackage, client: &Client, rng: &mut dyn CryptoRn
 
 pub fn rule(rule: Rule) -> Error {
     rule.into()
+}
+
+/// The same bytes with one bit of one byte changed.
+pub fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    bytes[at] ^= 1;
+    bytes
 }

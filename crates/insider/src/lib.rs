@@ -35,7 +35,7 @@ mod private;
 pub mod proposals;
 mod world;
 
-pub use bench::{BLANK, Bench, INFO, resigned, rule};
+pub use bench::{BLANK, Bench, INFO, flipped, resigned, rule};
 pub use counting::{Counting, Tally};
 pub use disk::{Disk, Stored};
 pub use forged::{Forged, Sealed};

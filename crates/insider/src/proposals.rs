@@ -27,9 +27,9 @@ pub fn resumption_psk(usage: ResumptionPskUsage, psk_epoch: u64) -> Psk {
     Psk::Resumption { usage, psk_group_id: b"room"[..].into(), psk_epoch }
 }
 
-pub fn extensions(list: &[(u16, &[u8])]) -> Extensions {
-    let extension = |(code, data): &(u16, &[u8])| Extension {
-        extension_type: ExtensionType(*code),
+pub fn extensions(list: &[(ExtensionType, &[u8])]) -> Extensions {
+    let extension = |(extension_type, data): &(ExtensionType, &[u8])| Extension {
+        extension_type: *extension_type,
         extension_data: (*data).into(),
     };
     Extensions { list: list.iter().map(extension).collect() }

@@ -1,6 +1,7 @@
 //! The group of a case: four honest clients, one of whom also breaks rules, and the reader.
 
 use keyroom_crypto::{CryptoRng, Secret, Signer, Suite, labels};
+pub(crate) use keyroom_insider::proposals::add;
 use keyroom_insider::{Alter, Client, Insider, Made, Member, now, suite};
 use keyroom_mls::error::Error;
 use keyroom_mls::group::{Founder, Group, Waiting};
@@ -193,10 +194,6 @@ impl Stage {
 
 pub(crate) fn bytes(message: PublicMessage) -> Vec<u8> {
     MlsMessage::PublicMessage(message).to_bytes()
-}
-
-pub(crate) fn add(key_package: &KeyPackage) -> Proposal {
-    Proposal::Add { key_package: Box::new(key_package.clone()) }
 }
 
 pub(crate) fn remove(removed: LeafIndex) -> Proposal {

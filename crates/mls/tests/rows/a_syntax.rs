@@ -18,7 +18,7 @@ use keyroom_wire::{
 };
 
 use super::leaves::{
-    BOB, add, committed, extensions, faulty_package, group_info, leaf_is_refused_everywhere, leaf_of, nobody_joins,
+    BOB, add, committed, extensions, faulty_package, group_info, leaf_is_refused_everywhere, nobody_joins,
     package_is_refused, proposed, remove, verdicts,
 };
 
@@ -115,7 +115,7 @@ fn row_005_what_is_longer_than_our_limits_is_refused() {
     malformed(&mut bench, &vector, |kind| kind == Kind::TooLong { length: 4_001, limit: 4_000 });
     malformed(&mut bench, &message, |kind| matches!(kind, Kind::TooLong { limit: 16_000, .. }));
     let entries = [ProposalOrRef::Reference(ProposalRef::from(vec![0; 201]))];
-    let (bob, own) = (bench.bob(), leaf_of(&bench, BOB));
+    let (bob, own) = (bench.bob(), bench.leaf(BOB.0));
     let alter = Alter { without_path: true, ..Alter::default() };
     let field = bob.commit_of(bob.sender(), &own, bob.signer, entries, &alter, rng).bytes();
     malformed(&mut bench, &field, |kind| kind == Kind::TooLong { length: 201, limit: 200 });
@@ -407,7 +407,7 @@ fn row_015_a_tag_or_hash_of_another_length_is_refused() {
 
         let reference = ProposalRef::from(vec![5; length]);
         let bob = bench.bob();
-        let own = leaf_of(&bench, BOB);
+        let own = bench.leaf(BOB.0);
         let rng = &mut keyroom_vectors::rng(6);
         let entries = [ProposalOrRef::Reference(reference)];
         let message = bob.commit_of(bob.sender(), &own, bob.signer, entries, &Alter::default(), rng).bytes();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use keyroom_awslc::AWSLC;
 use keyroom_crypto::{CryptoError, Provider, Secret, Suite, constant_time_eq, labels};
-use keyroom_insider::{Alter, Bench, Insider, Member, SecretParts, config, now, room, suite};
+use keyroom_insider::{Alter, Bench, Insider, Member, SecretParts, config, flipped, now, room, suite};
 use keyroom_mls::config::Config;
 use keyroom_mls::error::{Error, Refusal, Rule, Usage};
 use keyroom_mls::group::{Group, JoinOptions};
@@ -21,7 +21,7 @@ use keyroom_wire::{
 
 use super::leaves::{
     BOB, add, commit_is_refused, committed, extensions, faulty_package, group_info, leaf_is_refused_everywhere,
-    leaf_of, nobody_joins, package_is_refused, path_is_refused, proposal_is_refused, proposed, verdicts,
+    nobody_joins, package_is_refused, path_is_refused, proposal_is_refused, proposed, verdicts,
 };
 
 const P256: CipherSuite = CipherSuite::MLS_128_DHKEMP256_AES128GCM_SHA256_P256;
@@ -38,12 +38,6 @@ fn all() -> Vec<&'static dyn Suite> {
 
 fn with_nist_curve(suite: &dyn Suite) -> bool {
     (0x0010..=0x0012).contains(&suite.kem().id())
-}
-
-fn flipped(bytes: &[u8], at: usize) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    bytes[at] ^= 1;
-    bytes
 }
 
 /// The bytes cut, extended and absent.
@@ -292,7 +286,7 @@ fn row_025_a_signature_key_of_another_length_or_form_is_refused() {
         package_is_refused(&mut bench, &package, expected);
         let made = committed(&bench, vec![add(&gina.key_package), add(&package)], &Alter::default());
         nobody_joins(&mut bench, &made, &gina, |_| {}, expected);
-        let mut leaf = leaf_of(&bench, BOB);
+        let mut leaf = bench.leaf(BOB.0);
         leaf.leaf_node_source = keyroom_wire::LeafNodeSource::Update;
         leaf.signature_key = key.clone().into();
         let message = proposed(&bench.bob(), Proposal::Update { leaf_node: Box::new(leaf) });
@@ -766,5 +760,5 @@ fn a_joiner_reads_what_the_honest_insider_makes() {
     let (_, gina) = bench.newcomer("gina");
     let made = committed(&bench, vec![add(&gina.key_package)], &Alter::default());
     let info = group_info(&bench, &made, |_| {});
-    assert_eq!(verdicts(&mut bench, &made, &gina, info), [Ok(()), Ok(()), Ok(())]);
+    assert_eq!(verdicts(&bench, &made, &gina, info), [Ok(()), Ok(()), Ok(())]);
 }

@@ -13,7 +13,7 @@ use keyroom_wire::{
     Credential, Encode, ExtensionType, ExternalSender, KeyPackage, LeafIndex, MlsMessage, Opaque, Proposal, Sender,
 };
 
-use super::leaves::{BOB, add, committed, extensions, faulty_package, group_info, leaf_of, proposed, update};
+use super::leaves::{BOB, add, committed, extensions, faulty_package, group_info, proposed, update};
 
 /// A verdict on nothing, which nobody can pass off as the answer to something.
 fn verdict_on_nothing(bench: &mut Bench) -> keyroom_mls::identity::Verdict {
@@ -111,8 +111,7 @@ fn row_035_everybody_in_a_group_that_we_join_is_asked_about() {
     let made = committed(&bench, vec![add(&bundle.key_package)], &Alter::default());
     let info = group_info(&bench, &made, |_| {});
     let rng = &mut keyroom_vectors::rng(3);
-    let others: Vec<Credential> =
-        [0, 1, 3, 4, 5].map(|leaf| leaf_of(&bench, LeafIndex(leaf)).credential).into_iter().collect();
+    let others: Vec<Credential> = [0, 1, 3, 4, 5].map(|leaf| bench.leaf(leaf).credential).into_iter().collect();
     let of = |questions: &Questions| -> Vec<Credential> {
         let present = questions.iter().filter_map(|question| match question {
             Question::Present(member) => Some(member.credential().unwrap()),

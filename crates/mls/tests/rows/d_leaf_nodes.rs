@@ -15,9 +15,9 @@ use keyroom_wire::{
 
 use super::leaves::{
     BOB, add, commit_is_refused, committed, demanding, extensions, faulty_package, group_info,
-    leaf_is_refused_everywhere, leaf_of, nobody_joins, own_commit_is_refused, package_is_refused, parent_key,
-    path_is_refused, proposal_is_refused, proposed, remove, tree_is_refused, tree_with_package_is_refused, unsigned,
-    update, update_is_refused, verdicts,
+    leaf_is_refused_everywhere, nobody_joins, own_commit_is_refused, package_is_refused, parent_key, path_is_refused,
+    proposal_is_refused, proposed, remove, tree_is_refused, tree_with_package_is_refused, unsigned, update,
+    update_is_refused, verdicts,
 };
 
 const DAY: u64 = 24 * 3600;
@@ -40,7 +40,7 @@ fn row_047_a_leaf_whose_signature_is_not_by_its_own_key_is_refused() {
     sign(&mut package);
     package_is_refused(&mut bench, &package, expected);
 
-    let mut leaf = leaf_of(&bench, BOB);
+    let mut leaf = bench.leaf(BOB.0);
     leaf.leaf_node_source = LeafNodeSource::Update;
     let message = proposed(&bench.bob(), Proposal::Update { leaf_node: Box::new(leaf) });
     bench.refuses("an Update under an old signature", &message, expected);
@@ -70,7 +70,7 @@ fn row_048_a_leaf_made_for_another_group_or_place_is_refused() {
     let here = bench.members[0].group.group_id().clone();
     let there = GroupId::from(&b"another room"[..]);
     for (group_id, leaf_index) in [(&there, BOB), (&here, LeafIndex(3))] {
-        let mut leaf = leaf_of(&bench, BOB);
+        let mut leaf = bench.leaf(BOB.0);
         leaf.encryption_key = vec![7; 32].into();
         leaf.leaf_node_source = LeafNodeSource::Update;
         signed_elsewhere(&bench, &mut leaf, group_id, leaf_index);
@@ -329,7 +329,7 @@ fn row_063_lifetimes_are_judged_on_receipt_as_the_configuration_says() {
     let expired = faulty_package(&client, &bundle, &living);
     let made = committed(&bench, vec![add(&gina.key_package), add(&expired)], &Alter::default());
     let info = group_info(&bench, &made, |_| {});
-    assert_eq!(verdicts(&mut bench, &made, &gina, info), [Ok(()), Ok(()), Ok(())]);
+    assert_eq!(verdicts(&bench, &made, &gina, info), [Ok(()), Ok(()), Ok(())]);
     let joined_lifetimes = LifetimeCheck::LengthAndRange;
     let mut strict = Bench::new(1, Arc::new(Config { joined_lifetimes, ..Config::default() }));
     tree_with_package_is_refused(&mut strict, &living, Rule::LifetimeOutside);
@@ -395,7 +395,7 @@ fn row_066_a_signature_key_that_another_member_has_is_refused() {
     nobody_joins(&mut bench, &made, &gina, |_| {}, expected);
 
     let group_id = bench.members[0].group.group_id().clone();
-    let mut leaf = leaf_of(&bench, BOB);
+    let mut leaf = bench.leaf(BOB.0);
     leaf.encryption_key = vec![7; 32].into();
     leaf.leaf_node_source = LeafNodeSource::Update;
     with_key_of(&mut leaf, bench.members[2].client.signer.as_ref(), &group_id);
@@ -417,7 +417,7 @@ fn row_066_a_signature_key_that_another_member_has_is_refused() {
 fn row_067_an_encryption_key_that_another_member_has_is_refused() {
     let mut bench = Bench::open();
     let expected = Rule::EncryptionKeyNotUnique;
-    let dana = leaf_of(&bench, LeafIndex(3)).encryption_key;
+    let dana = bench.leaf(3).encryption_key;
     let fault = move |parts: &mut LeafNodeParts| parts.encryption_key = dana.clone();
     let (client, bundle) = bench.newcomer("faye");
     let package = faulty_package(&client, &bundle, &fault);
@@ -472,7 +472,7 @@ fn row_068_the_key_of_a_parent_in_a_leaf_is_refused() {
 #[test]
 fn row_069_an_update_that_keeps_the_encryption_key_is_refused() {
     let mut bench = Bench::open();
-    let own = leaf_of(&bench, BOB).encryption_key;
+    let own = bench.leaf(BOB.0).encryption_key;
     let message = update(&bench, &|parts| parts.encryption_key = own.clone());
     update_is_not_committed(&mut bench, &message, Rule::EncryptionKeyUnchanged);
     // Dana commits it in spite of that.
@@ -482,7 +482,7 @@ fn row_069_an_update_that_keeps_the_encryption_key_is_refused() {
     bench.observer.as_mut().unwrap().process(&message, &now()).unwrap();
     let entries = [ProposalOrRef::Reference(bench.members[0].group.pending_proposals()[0].reference.clone())];
     let dana = Insider::new(&bench.members[2].group, bench.members[2].client.signer.as_ref());
-    let leaf = leaf_of(&bench, LeafIndex(3));
+    let leaf = bench.leaf(3);
     let rng = &mut keyroom_vectors::rng(17);
     let commit = dana.commit_of(dana.sender(), &leaf, dana.signer, entries, &Alter::default(), rng).bytes();
     bench.refuses("a commit that names it", &commit, Rule::EncryptionKeyUnchanged);
@@ -531,7 +531,7 @@ fn row_071_what_nobody_knows_is_ignored_in_capabilities_key_packages_and_group_i
     bundle.key_package = faulty_package(&faye, &bundle, &unknown);
     let made = committed(&bench, vec![add(&bundle.key_package)], &Alter::default());
     let info = group_info(&bench, &made, |info| info.extensions.set(ExtensionType(0xf125), b"nor that"));
-    assert_eq!(verdicts(&mut bench, &made, &bundle, info), [Ok(()), Ok(()), Ok(())]);
+    assert_eq!(verdicts(&bench, &made, &bundle, info), [Ok(()), Ok(()), Ok(())]);
     let message = made.bytes();
     let received = bench.members[0].group.process(&message, &now()).unwrap().received;
     assert!(matches!(received, Received::Commit(staged) if staged.added().len() == 1));

@@ -11,13 +11,13 @@ use keyroom_mls::group::{Group, JoinOptions};
 use keyroom_mls::key_package::{KeyPackageBuilder, KeyPackageBundle, KeyPackageUse, ValidKeyPackage};
 use keyroom_mls::leaf_node::{LeafExpectation, LeafNodeParts, lifetime_from};
 use keyroom_wire::{
-    CipherSuite, Content, Credential, Decode, DecodeErrorKind as Kind, Encode, ExtensionType, KeyPackage, LeafIndex,
-    LeafNodeSource, Limits, MlsMessage, ProposalOrRef, ProposalRef, ProtocolVersion, Welcome,
+    CipherSuite, Content, Credential, Decode, DecodeErrorKind as Kind, Encode, ExtensionType, KeyPackage,
+    LeafNodeSource, Limits, MlsMessage, ProtocolVersion, Welcome,
 };
 
 use super::leaves::{
-    BOB, add, commit_is_refused, committed, faulty_package, group_info, leaf_of, own_commit_is_refused,
-    package_is_refused, proposed, unsigned,
+    add, commit_is_refused, committed, faulty_package, group_info, own_commit_is_refused, package_is_refused, proposed,
+    unsigned,
 };
 
 /// A newcomer's key package, altered and signed again.
@@ -241,25 +241,16 @@ fn row_081_a_reference_that_is_not_the_hash_of_the_very_bytes_finds_nothing() {
     ];
     for reference in references {
         assert_ne!(reference, kept);
-        let message = naming(&bench, reference.clone());
+        let message = bench.naming(std::slice::from_ref(&reference));
         bench.refuses("another reference", &message, NotYet::UnknownProposal(reference));
     }
     assert_eq!(kept, labels::proposal_ref(suite(1), &public.into_authenticated_content().to_bytes()));
 }
 
-/// A commit of Bob that names one proposal.
-fn naming(bench: &Bench, reference: ProposalRef) -> Vec<u8> {
-    let bob = bench.bob();
-    let own = leaf_of(bench, BOB);
-    let entries = [ProposalOrRef::Reference(reference)];
-    let rng = &mut keyroom_vectors::rng(10);
-    bob.commit_of(bob.sender(), &own, bob.signer, entries, &Alter::default(), rng).bytes()
-}
-
 #[test]
 fn row_151_an_init_key_that_a_member_has_as_encryption_key_is_refused() {
     let mut bench = Bench::open();
-    let dana = leaf_of(&bench, LeafIndex(3)).encryption_key;
+    let dana = bench.leaf(3).encryption_key;
     let package = altered(&mut bench, |package| package.init_key = dana);
     commit_is_refused(&mut bench, &package, Rule::InitKeyIsLeafKey);
     own_commit_is_refused(&mut bench, &package, Rule::InitKeyIsLeafKey);

@@ -23,12 +23,6 @@ fn by_value(bench: &Bench, proposals: Vec<Proposal>) -> Vec<u8> {
     bench.bob().commit(proposals, &Alter::default(), &mut keyroom_vectors::rng(20)).bytes()
 }
 
-/// Bob's commit that names these.
-fn by_reference(bench: &Bench, references: &[ProposalRef]) -> Vec<u8> {
-    let named = references.iter().cloned().map(ProposalOrRef::Reference).collect();
-    bench.bob().commit_with(named, &Alter::default(), &mut keyroom_vectors::rng(21)).bytes()
-}
-
 /// Nobody takes this list: not from Bob, and Alice does not commit it.
 #[track_caller]
 fn nobody_takes(bench: &mut Bench, name: &str, proposals: Vec<Proposal>, expected: impl Into<Error>) {
@@ -41,7 +35,7 @@ fn nobody_takes(bench: &mut Bench, name: &str, proposals: Vec<Proposal>, expecte
 /// Nobody takes a list of these that all have kept.
 #[track_caller]
 fn nobody_takes_kept(bench: &mut Bench, name: &str, references: &[ProposalRef], expected: Rule) {
-    let message = by_reference(bench, references);
+    let message = bench.naming(references);
     bench.refuses(name, &message, expected);
     let only = Waiting::Only(references.to_vec());
     bench.own_refuses(name, |builder| builder.waiting(only), expected);
@@ -72,7 +66,7 @@ fn requiring(extension: u16) -> Proposal {
         proposal_types: Vec::new(),
         credential_types: Vec::new(),
     };
-    group_context(extensions(&[(ExtensionType::REQUIRED_CAPABILITIES.0, &required.to_bytes())]))
+    group_context(extensions(&[(ExtensionType::REQUIRED_CAPABILITIES, &required.to_bytes())]))
 }
 
 #[test]
@@ -88,7 +82,10 @@ fn row_139_one_invalid_proposal_spoils_the_list() {
         (psk(early, 32), Rule::BranchPsk),
         (reinit(0), Rule::ReInitVersion),
         (requiring(0xff01), Rule::RequiredCapabilityNotSupported),
-        (group_context(extensions(&[(0xff02, b"x"), (0xff02, b"x")])), Rule::DuplicateExtension),
+        (
+            group_context(extensions(&[(ExtensionType(0xff02), b"x"), (ExtensionType(0xff02), b"x")])),
+            Rule::DuplicateExtension,
+        ),
     ] {
         let name = format!("{expected}");
         nobody_takes(&mut bench, &name, vec![remove(3), invalid], expected);
@@ -100,7 +97,7 @@ fn row_139_one_invalid_proposal_spoils_the_list() {
     let reference = keyroom_crypto::labels::proposal_ref(suite(1), &content);
     let message = keyroom_wire::MlsMessage::PublicMessage(message).to_bytes();
     bench.refuses("on its own", &message, Rule::RemovedNotMember);
-    let message = by_reference(&bench, std::slice::from_ref(&reference));
+    let message = bench.naming(std::slice::from_ref(&reference));
     bench.refuses("by reference", &message, NotYet::UnknownProposal(reference));
     bench.goes_on();
 }
@@ -115,7 +112,7 @@ fn row_140_a_committer_does_not_update_itself() {
     bench.refuses("by value", &message, Rule::CommitterUpdate);
     let message = bench.bob().proposal(update, rng);
     let kept = bench.keep(1, &message);
-    let message = by_reference(&bench, &[kept]);
+    let message = bench.naming(&[kept]);
     bench.refuses("by reference", &message, Rule::CommitterUpdate);
 
     let own = bench.insider(0).update(|_| {}, rng);
@@ -135,7 +132,7 @@ fn row_141_a_committer_does_not_remove_itself() {
     let message = by_value(&bench, vec![remove(1)]);
     bench.refuses("by value", &message, Rule::CommitterRemove);
     let removes_bob = dana_proposes(&mut bench, remove(1));
-    let message = by_reference(&bench, &[removes_bob]);
+    let message = bench.naming(&[removes_bob]);
     bench.refuses("by reference", &message, Rule::CommitterRemove);
     bench.own_refuses("by value", |builder| builder.remove(LeafIndex(0)), Rule::CommitterRemove);
     let removes_alice = dana_proposes(&mut bench, remove(0));
@@ -321,7 +318,7 @@ fn row_149_keys_may_change_places() {
     );
     let to_danas = update_to(&mut bench, 3, danas.clone());
     for references in [[to_erins.clone(), to_danas.clone()], [to_danas, to_erins]] {
-        let message = by_reference(&bench, &references);
+        let message = bench.naming(&references);
         let staged = bench.accepts(&message);
         let key = |leaf| staged.next_member(LeafIndex(leaf)).unwrap().unwrap().leaf().encryption_key().to_vec();
         assert_eq!((key(3), key(4)), (erins.as_slice().to_vec(), danas.as_slice().to_vec()));
@@ -453,7 +450,7 @@ fn row_152_the_application_judges_each_proposal_by_its_proposer() {
     let mut bench = Bench::open();
     let gina = package(&mut bench, "gina");
     let reference = dana_proposes(&mut bench, add(&gina));
-    let message = by_reference(&bench, &[reference]);
+    let message = bench.naming(&[reference]);
     let staged = bench.accepts(&message);
     let asked = |questions: &Questions| {
         let found = questions.iter().find_map(|question| match question {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use keyroom_crypto::CryptoRng;
 use keyroom_insider::proposals::{add, extensions, external_psk, group_context, reinit, remove};
 use keyroom_insider::{
-    Alter, BLANK, Bench, Client, Disk, INFO, Insider, Member, Recipients, SecretParts, admission, commit, config, now,
-    room, sent, suite,
+    Alter, BLANK, Bench, Client, Disk, INFO, Insider, Member, Recipients, SecretParts, admission, commit, config,
+    flipped, now, room, sent, suite,
 };
 use keyroom_mls::config::{Config, HandshakePolicy, Inputs};
 use keyroom_mls::error::{Error, NotYet, Rule, Usage};
@@ -18,8 +18,8 @@ use keyroom_mls::public::{Observed, PublicGroup};
 use keyroom_mls::record::{RecordKey, RecordKind};
 use keyroom_rustcrypto::RUSTCRYPTO;
 use keyroom_wire::{
-    Commit, Content, Credential, CredentialType, Decode, Encode, HpkePublicKey, LeafIndex, LeafNodeSource, Limits,
-    MlsMessage, Proposal, ProposalOrRef, PublicMessage, Sender, UpdatePath,
+    Commit, Content, Credential, CredentialType, Decode, Encode, ExtensionType, HpkePublicKey, LeafIndex,
+    LeafNodeSource, Limits, MlsMessage, Proposal, ProposalOrRef, PublicMessage, Sender, UpdatePath,
 };
 
 /// Bob's commit, made otherwise than it should be.
@@ -173,7 +173,7 @@ fn row_171_the_leaf_of_a_path_is_valid() {
         ("its credential", parts(|parts| parts.capabilities.credentials.clear()), Rule::LeafLacksOwnCredential),
         (
             "an extension that is not listed",
-            parts(|parts| parts.extensions = extensions(&[(0xff03, b"")])),
+            parts(|parts| parts.extensions = extensions(&[(ExtensionType(0xff03), b"")])),
             Rule::LeafExtensionNotListed,
         ),
         ("a key that is none", parts(|parts| parts.encryption_key = Vec::new().into()), Rule::InvalidPublicKey),
@@ -388,14 +388,12 @@ fn row_177_a_path_secret_that_does_not_open_is_noticed() {
             }
         })
     };
-    fn flipped(bytes: &[u8], at: usize) -> keyroom_wire::Opaque {
-        let mut bytes = bytes.to_vec();
-        bytes[at] ^= 1;
-        bytes.into()
-    }
     let changes = [
-        ("a bit of the ciphertext", damaged(|sealed| sealed.ciphertext = flipped(sealed.ciphertext.as_slice(), 3))),
-        ("a bit of the key", damaged(|sealed| sealed.kem_output = flipped(sealed.kem_output.as_slice(), 3))),
+        (
+            "a bit of the ciphertext",
+            damaged(|sealed| sealed.ciphertext = flipped(sealed.ciphertext.as_slice(), 3).into()),
+        ),
+        ("a bit of the key", damaged(|sealed| sealed.kem_output = flipped(sealed.kem_output.as_slice(), 3).into())),
         ("no key", damaged(|sealed| sealed.kem_output = Vec::new().into())),
         ("no ciphertext", damaged(|sealed| sealed.ciphertext = Vec::new().into())),
         ("an empty secret", Alter { secret: Some(Box::new(|_, secret| secret.clear())), ..Alter::default() }),

@@ -1,38 +1,22 @@
 //! Everywhere that a leaf or a key package can come in: what each of these doors says to a fault.
 
+pub(super) use keyroom_insider::proposals::{add, extensions, remove};
 use keyroom_insider::{Alter, Bench, Client, EXTENSION, Insider, Made, PROPOSAL, SecretParts, now, resigned, suite};
 use keyroom_mls::error::Error;
-use keyroom_mls::group::{Group, JoinOptions};
 use keyroom_mls::key_package::KeyPackageBundle;
 use keyroom_mls::leaf_node::{LeafNodeParts, LeafPlace, sign_leaf};
-use keyroom_mls::public::PublicGroup;
-use keyroom_rustcrypto::RUSTCRYPTO;
 use keyroom_wire::{
-    Content, CredentialType, Encode, ExtensionType, Extensions, ExternalPub, GroupInfo, KeyPackage, LeafIndex,
-    LeafNode, LeafNodeSource, MlsMessage, Proposal, ProposalOrRef, RequiredCapabilities, Sender, Signature,
+    Content, CredentialType, Encode, ExtensionType, ExternalPub, GroupInfo, KeyPackage, LeafIndex, LeafNodeSource,
+    MlsMessage, Proposal, ProposalOrRef, RequiredCapabilities, Sender, Signature,
 };
+
+use super::readers::{Outcomes, told};
 
 /// Bob's leaf.
 pub(super) const BOB: LeafIndex = LeafIndex(1);
 
 /// A change to a leaf before it is signed.
 pub(super) type LeafFault<'a> = &'a dyn Fn(&mut LeafNodeParts);
-
-pub(super) fn add(package: &KeyPackage) -> Proposal {
-    Proposal::Add { key_package: Box::new(package.clone()) }
-}
-
-pub(super) fn remove(leaf: u32) -> Proposal {
-    Proposal::Remove { removed: LeafIndex(leaf) }
-}
-
-pub(super) fn extensions(list: &[(ExtensionType, &[u8])]) -> Extensions {
-    let list = list.iter().map(|(extension_type, data)| keyroom_wire::Extension {
-        extension_type: *extension_type,
-        extension_data: (*data).into(),
-    });
-    Extensions { list: list.collect() }
-}
 
 /// A bench whose group requires of its members what all of them have, and uses an extension.
 pub(super) fn demanding() -> Bench {
@@ -45,12 +29,6 @@ pub(super) fn demanding() -> Bench {
     let required = extensions(&[(ExtensionType::REQUIRED_CAPABILITIES, &required.to_bytes())]);
     bench.commit(0, |builder| builder.extensions(required));
     bench
-}
-
-/// The leaf of a member.
-pub(super) fn leaf_of(bench: &Bench, leaf: LeafIndex) -> LeafNode {
-    let group = &bench.members[0].group;
-    group.member(leaf).unwrap().unwrap().leaf().node().to_owned().unwrap()
 }
 
 /// The key of a parent off Bob's path: what he replaces himself may be used again.
@@ -121,7 +99,7 @@ pub(super) fn update(bench: &Bench, fault: LeafFault<'_>) -> Vec<u8> {
     let bob = bench.bob();
     let rng = &mut keyroom_vectors::rng(74);
     let key = keyroom_mls::leaf_node::generate_key_pair(suite(1), rng).unwrap().public;
-    let mut parts = LeafNodeParts::successor(&leaf_of(bench, BOB), key, LeafNodeSource::Update);
+    let mut parts = LeafNodeParts::successor(&bench.leaf(BOB.0), key, LeafNodeSource::Update);
     fault(&mut parts);
     let place = LeafPlace::Update { group_id: bob.group.group_id(), leaf_index: BOB };
     let leaf = sign_leaf(parts, place, bob.signer, rng).unwrap();
@@ -209,26 +187,11 @@ pub(super) fn nobody_joins(
     assert_eq!(observer, Err(expected), "observer");
 }
 
-/// What the three say to a GroupInfo.
-pub(super) fn verdicts(
-    bench: &mut Bench,
-    made: &Made,
-    welcomed: &KeyPackageBundle,
-    info: GroupInfo,
-) -> [Result<(), Error>; 3] {
-    let rng = &mut keyroom_vectors::rng(77);
-    let config = || std::sync::Arc::new(bench.members[0].group.config().clone());
-    let welcome = made.welcome(suite(1), &info, &SecretParts::default(), rng);
-    let welcome = MlsMessage::Welcome(welcome).to_bytes();
-    let options = JoinOptions::new(std::slice::from_ref(welcomed));
-    let by_welcome = Group::join(suite(1), &welcome, &options, config(), &now(), rng).map(drop);
-    let info = MlsMessage::GroupInfo(info).to_bytes();
-    let observer = PublicGroup::observe(&RUSTCRYPTO, &info, None, config(), &now(), rng).map(drop);
-    let config = config();
-    let (ida, bundle) = bench.newcomer("ida");
-    let joiner = Group::join_external(suite(1), &bundle, config);
-    let from_outside = joiner.build(&info, ida.signer.as_ref(), &now(), rng).map(drop);
-    [by_welcome, from_outside, observer]
+/// What a guest, a stranger and an observer say to a GroupInfo.
+pub(super) fn verdicts(bench: &Bench, made: &Made, welcomed: &KeyPackageBundle, info: GroupInfo) -> Outcomes {
+    let welcome = made.welcome(suite(1), &info, &SecretParts::default(), &mut keyroom_vectors::rng(77));
+    let config = std::sync::Arc::new(bench.members[0].group.config().clone());
+    told(&MlsMessage::Welcome(welcome).to_bytes(), &MlsMessage::GroupInfo(info).to_bytes(), welcomed, &config)
 }
 
 /// Cuts off a signature that is good and puts none in its place.

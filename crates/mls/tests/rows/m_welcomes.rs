@@ -1,7 +1,9 @@
 //! Section M: Welcome and GroupInfo.
 
 use keyroom_crypto::Secret;
-use keyroom_insider::{Alter, BLANK, Bench, Client, Forged, INFO, Made, NOW, SecretParts, commit, config, now, suite};
+use keyroom_insider::{
+    Alter, BLANK, Bench, Client, Forged, INFO, Made, NOW, SecretParts, commit, config, flipped, now, suite,
+};
 use keyroom_mls::config::Inputs;
 use keyroom_mls::error::{Error, NotYet, Rule};
 use keyroom_mls::group::{Group, JoinOptions};
@@ -78,12 +80,6 @@ fn join(welcome: &[u8], options: &JoinOptions<'_>, inputs: &Inputs<'_>) -> Resul
     joining.accept(&verdict).map(|(group, _)| group)
 }
 
-fn flip(bytes: &[u8], at: usize) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    bytes[at] ^= 1;
-    bytes
-}
-
 fn external_psk(nonce: usize) -> PreSharedKeyId {
     PreSharedKeyId { psk: Psk::External { psk_id: b"x"[..].into() }, psk_nonce: vec![0; nonce].into() }
 }
@@ -120,14 +116,14 @@ fn row_206_group_secrets_that_do_not_open_or_are_no_secrets_are_refused() {
     let invitation = Invitation::new();
     invitation.refuses(Rule::GroupSecretsDecryption, |w| {
         let sealed = &mut w.secrets[0].encrypted_group_secrets;
-        sealed.ciphertext = flip(sealed.ciphertext.as_slice(), 0).into();
+        sealed.ciphertext = flipped(sealed.ciphertext.as_slice(), 0).into();
     });
     invitation.refuses(Rule::GroupSecretsDecryption, |w| {
         w.secrets[0].encrypted_group_secrets.kem_output = Opaque::default();
     });
     // They are bound to the encrypted GroupInfo.
     invitation.refuses(Rule::GroupSecretsDecryption, |w| {
-        w.encrypted_group_info = flip(w.encrypted_group_info.as_slice(), 9).into();
+        w.encrypted_group_info = flipped(w.encrypted_group_info.as_slice(), 9).into();
     });
     let parts = || invitation.parts();
     for length in [0, 31, 33] {
@@ -212,8 +208,8 @@ fn row_211_a_group_info_that_its_signer_has_not_signed_is_refused() {
     };
     assert_eq!(check(&|info| info.signer = BLANK), Err(Rule::GroupInfoSigner.into()));
     assert_eq!(check(&|info| info.signer = LeafIndex(3)), Err(Rule::GroupInfoSignature.into()));
-    let flipped = |info: &mut GroupInfo| info.signature = flip(info.signature.as_slice(), 5).as_slice().into();
-    assert_eq!(check(&flipped), Err(Rule::GroupInfoSignature.into()));
+    let unsigned = |info: &mut GroupInfo| info.signature = flipped(info.signature.as_slice(), 5).as_slice().into();
+    assert_eq!(check(&unsigned), Err(Rule::GroupInfoSignature.into()));
 }
 
 #[test]
@@ -313,7 +309,7 @@ fn row_218_a_group_info_with_a_wrong_confirmation_tag_is_refused() {
     let invitation = Invitation::new();
     invitation.joins(invitation.welcome(&invitation.parts())).unwrap();
     let tag = invitation.made.tag.as_slice();
-    for damaged in [Vec::new(), tag[..31].to_vec(), [tag, &[0]].concat(), vec![0; 32], flip(tag, 31)] {
+    for damaged in [Vec::new(), tag[..31].to_vec(), [tag, &[0]].concat(), vec![0; 32], flipped(tag, 31)] {
         let info = invitation.info(|info| info.confirmation_tag = damaged.as_slice().into());
         let welcome = invitation.made.welcome(suite(1), &info, &invitation.parts(), &mut rng());
         assert_eq!(invitation.joins(welcome).err(), Some(Rule::ConfirmationTag.into()));

@@ -40,17 +40,8 @@ impl Readers {
         let sealed = forged.seal(rng);
         let info = sealed.info(change, rng);
         let welcome = sealed.welcome(&info.to_bytes(), &self.guest.key_package, SecretParts::default(), rng);
-        let welcome = MlsMessage::Welcome(welcome).to_bytes();
-        let guests = std::slice::from_ref(&self.guest);
-        let (options, config) = (JoinOptions::new(guests), || self.config.clone());
-        let joined = Group::join(suite(1), &welcome, &options, config(), &now(), rng).map(|_| ());
-        let hugo = Client::new("hugo", suite(1), rng);
-        let bundle = hugo.bundle(rng);
-        let info = MlsMessage::GroupInfo(info).to_bytes();
-        let external = Group::join_external(suite(1), &bundle, config());
-        let external = external.build(&info, hugo.signer.as_ref(), &now(), rng).map(|_| ());
-        let observed = PublicGroup::observe(&RUSTCRYPTO, &info, None, config(), &now(), rng).map(|_| ());
-        [joined, external, observed]
+        let (welcome, info) = (MlsMessage::Welcome(welcome).to_bytes(), MlsMessage::GroupInfo(info).to_bytes());
+        told(&welcome, &info, &self.guest, &self.config)
     }
 
     /// The tree is changed, the hashes of those who could sign for it follow, and all refuse it.
@@ -70,6 +61,19 @@ impl Readers {
         let member = self.bench.members.iter().find(|member| member.group.own_leaf() == LeafIndex(leaf));
         member.unwrap().client.signer.as_ref()
     }
+}
+
+/// What comes of a Welcome for this guest, and of its GroupInfo.
+pub(super) fn told(welcome: &[u8], info: &[u8], guest: &KeyPackageBundle, config: &Arc<Config>) -> Outcomes {
+    let rng = &mut keyroom_vectors::rng(78);
+    let options = JoinOptions::new(std::slice::from_ref(guest));
+    let joined = Group::join(suite(1), welcome, &options, config.clone(), &now(), rng).map(drop);
+    let hugo = Client::new("hugo", suite(1), rng);
+    let bundle = hugo.bundle(rng);
+    let external = Group::join_external(suite(1), &bundle, config.clone());
+    let external = external.build(info, hugo.signer.as_ref(), &now(), rng).map(drop);
+    let observed = PublicGroup::observe(&RUSTCRYPTO, info, None, config.clone(), &now(), rng).map(drop);
+    [joined, external, observed]
 }
 
 /// Random numbers that need not differ from those of another call.

@@ -1,10 +1,11 @@
 //! Section H: single proposals.
 
 use keyroom_crypto::{CryptoRng, Secret, labels};
+pub(super) use keyroom_insider::proposals::{group_context, reinit};
 use keyroom_insider::{Alter, Insider};
 use keyroom_wire::{
     CipherSuite, Content, Encode, ExtensionType, Extensions, FramedContent, KeyPackage, LeafIndex, MlsMessage,
-    PreSharedKeyId, Proposal, ProposalOrRef, ProposalRef, ProposalType, ProtocolVersion, Psk, PublicMessage, ReInit,
+    PreSharedKeyId, Proposal, ProposalOrRef, ProposalRef, ProposalType, ProtocolVersion, Psk, PublicMessage,
     RequiredCapabilities, ResumptionPskUsage, Sender, WireFormat,
 };
 
@@ -17,7 +18,7 @@ pub(super) fn cases(book: &mut Book, stage: &Stage) {
     removes(book, stage);
     psks(book, stage);
     book.add(129, "a ReInit to protocol version 0", stage, |stage, rng| {
-        let proposals = |version| vec![Proposal::ReInit(reinit(version))];
+        let proposals = |version| vec![reinit(version)];
         Trial::commit(stage.commit(proposals(0), rng), stage.commit(proposals(1), rng))
     });
     book.add(130, "an ExternalInit proposed by a member, and committed", stage, |stage, rng| {
@@ -86,15 +87,6 @@ fn additions(book: &mut Book, stage: &Stage) {
         let good = stage.proposal(Sender::Member(BOB), add(&package), rng);
         Trial::proposal(stage.proposal(Sender::Member(BOB), add(&bad), rng), good)
     });
-}
-
-pub(super) fn reinit(version: u16) -> ReInit {
-    ReInit {
-        group_id: b"next"[..].into(),
-        version: ProtocolVersion(version),
-        cipher_suite: CipherSuite(1),
-        extensions: Extensions::new(),
-    }
 }
 
 /// Dana's proposal, and a commit of Bob's that names it.
@@ -258,10 +250,6 @@ fn group_extensions(book: &mut Book, stage: &Stage) {
         let [bad, good] = [&key[1..], key].map(|key| vec![group_context(external(key))]);
         Trial::commit(stage.commit(bad, rng), stage.commit(good, rng))
     });
-}
-
-pub(super) fn group_context(extensions: Extensions) -> Proposal {
-    Proposal::GroupContextExtensions { extensions }
 }
 
 fn references(book: &mut Book, stage: &Stage) {

@@ -21,7 +21,7 @@ pub(super) fn cases(book: &mut Book, stage: &Stage) {
         let one = || group_context(Extensions::new());
         Trial::commit(stage.commit(vec![one(), one()], rng), stage.commit(vec![one()], rng))
     });
-    let alone = || Proposal::ReInit(reinit(1));
+    let alone = || reinit(1);
     for (what, list) in [("beside a Remove", vec![alone(), remove(DANA)]), ("twice", vec![alone(), alone()])] {
         book.add(147, &format!("a ReInit {what}"), stage, |stage, rng| {
             Trial::commit(stage.commit(list, rng), stage.commit(vec![alone()], rng))

@@ -63,7 +63,7 @@ fn lists(book: &mut Book, stage: &Stage) {
         (124, "that removes a blank leaf", vec![init(), remove(BLANK)]),
         (160, "that adds somebody", vec![init(), add(&gina)]),
         (160, "that replaces the group extensions", vec![init(), group_context(Extensions::new())]),
-        (160, "that reinitialises the group", vec![init(), Proposal::ReInit(reinit(1))]),
+        (160, "that reinitialises the group", vec![init(), reinit(1)]),
         (130, "with an encapsulation without its last byte", vec![other(encapsulation - 1)]),
     ];
     for (row, what, proposals) in cases {

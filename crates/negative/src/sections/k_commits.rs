@@ -3,7 +3,7 @@
 use keyroom_crypto::CryptoRng;
 use keyroom_insider::{Alter, Insider};
 use keyroom_mls::leaf_node::{LeafNodeParts, generate_key_pair};
-use keyroom_wire::{ExtensionType, Extensions, HpkePublicKey, LeafNodeSource, Opaque, Proposal, Sender, UpdatePath};
+use keyroom_wire::{ExtensionType, Extensions, HpkePublicKey, LeafNodeSource, Opaque, Sender, UpdatePath};
 
 use super::d_leaf_nodes::parent_aside;
 use super::flip;
@@ -174,7 +174,7 @@ fn after_the_end(book: &mut Book, stage: &Stage) {
     ];
     for (what, kind, make) in cases {
         book.add(182, &format!("{what} after the commit that reinitialises the group"), stage, |stage, rng| {
-            let end = stage.commit(vec![Proposal::ReInit(reinit(1))], rng);
+            let end = stage.commit(vec![reinit(1)], rng);
             let dana = stage.dana_after(&end);
             let bad = make(&Insider::new(&dana.group, dana.client.signer.as_ref()), rng);
             let late = Forged::by(BOB, b"text").bytes(&stage.bob(), rng);

@@ -14,7 +14,9 @@ mod l_trees;
 mod m_welcomes;
 mod successors;
 
-use keyroom_wire::{Extension, ExtensionType, Extensions, RequiredCapabilities};
+use keyroom_insider::flipped as flip;
+use keyroom_insider::proposals::extensions;
+use keyroom_wire::{ExtensionType, RequiredCapabilities};
 
 use crate::book::Book;
 use crate::corpus::FILES;
@@ -61,15 +63,6 @@ pub(crate) fn all() -> Vec<(&'static str, Book)> {
     made.collect()
 }
 
-/// An extension list with these types and data.
-fn extensions(list: &[(ExtensionType, &[u8])]) -> Extensions {
-    let extension = |(extension_type, data): &(ExtensionType, &[u8])| Extension {
-        extension_type: *extension_type,
-        extension_data: (*data).into(),
-    };
-    Extensions { list: list.iter().map(extension).collect() }
-}
-
 /// Required capabilities of one extension type, proposal type or credential type each.
 fn required(extension: Option<u16>, proposal: Option<u16>, credential: Option<u16>) -> RequiredCapabilities {
     RequiredCapabilities {
@@ -77,11 +70,4 @@ fn required(extension: Option<u16>, proposal: Option<u16>, credential: Option<u1
         proposal_types: proposal.into_iter().map(keyroom_wire::ProposalType).collect(),
         credential_types: credential.into_iter().map(keyroom_wire::CredentialType).collect(),
     }
-}
-
-/// The same bytes with one bit of one byte changed.
-fn flip(bytes: &[u8], at: usize) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    bytes[at] ^= 1;
-    bytes
 }

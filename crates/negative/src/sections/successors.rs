@@ -129,7 +129,7 @@ fn reinitialisations(book: &mut Book, stage: &Stage) {
             let fill = stage.commit(vec![add(&gina.bundle.key_package)], rng);
             let dana = stage.dana_after(&fill);
             let dana = Insider::new(&dana.group, dana.client.signer.as_ref());
-            let end = dana.commit(vec![Proposal::ReInit(reinit(1))], &Alter::default(), rng).bytes();
+            let end = dana.commit(vec![reinit(1)], &Alter::default(), rng).bytes();
             let old = stage.after(0, &[&fill, &end]).group;
             let bad = heritage(stage, &old, &fault, rng);
             Trial::successor(bad, heritage(stage, &old, &good, rng)).after(fill).after(end)
