@@ -57,6 +57,12 @@ pub fn watch(secret: &[u8]) -> usize {
     number
 }
 
+/// Watches for nothing any more; numbers begin anew.
+pub fn forget() {
+    WATCHED.store(0, Ordering::SeqCst);
+    FOUND.iter().for_each(|found| found.store(0, Ordering::SeqCst));
+}
+
 /// In how many freed blocks the secret with this number was found.
 pub fn found(number: usize) -> usize {
     FOUND[number].load(Ordering::SeqCst)

@@ -5,10 +5,11 @@
 //! again while every freed block is searched for them.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test")]
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use keyroom_crypto::{CryptoRng, Signer, Suite, labels};
-use keyroom_memcheck::{Watching, blocks, found, watch};
+use keyroom_memcheck::{Watching, blocks, forget, found, watch};
 use keyroom_mls::config::{Config, HandshakePolicy, Inputs};
 use keyroom_mls::group::{
     Applied, ExternalJoins, Founder, Group, GroupInfoContent, JoinOptions, Received, TreeDelivery,
@@ -33,8 +34,11 @@ struct Client {
 }
 
 impl Client {
-    fn new(name: &'static str, suite: &dyn Suite, rng: &mut dyn CryptoRng) -> Self {
+    fn new(name: &'static str, suite: &dyn Suite, learnt: &mut Option<Learnt>, rng: &mut dyn CryptoRng) -> Self {
         let key = suite.generate_signature_key(rng).unwrap();
+        if let Some(learnt) = learnt {
+            learnt.push(("signature key".into(), key.expose().to_vec()));
+        }
         Self { name, signer: suite.signer(key.expose()).unwrap() }
     }
 
@@ -48,23 +52,43 @@ impl Client {
 /// itself would be found.
 fn learn(what: &str, group: &Group, learnt: &mut Option<Learnt>) {
     let Some(learnt) = learnt else { return };
+    let nh = group.suite().kdf().output_len();
     for (key, value) in group.snapshot().unwrap() {
         let mut add = |part: &str, bytes: &[u8]| {
             learnt.push((format!("{what}: {part} of {:?} {} {}", key.kind, key.major, key.minor), bytes.to_vec()));
         };
         match key.kind {
             RecordKind::Epoch if key.major == group.epoch() => {
-                value[1..].chunks(32).enumerate().for_each(|(n, secret)| add(&format!("secret {n}"), secret));
+                value[1..].chunks(nh).enumerate().for_each(|(n, secret)| add(&format!("secret {n}"), secret));
             }
             // Height, length, key.
-            RecordKind::PathKeys => value[1..].chunks(34).for_each(|entry| add("key", &entry[2..])),
-            RecordKind::Resumption => value[1..].chunks(41).for_each(|entry| add("psk", &entry[9..])),
-            RecordKind::Ratchet | RecordKind::Secrets => add("end", &value[value.len() - 32..]),
+            // Each after its height, or after its epoch.
+            RecordKind::PathKeys => vectors(&value[1..], 1).into_iter().for_each(|key| add("key", key)),
+            RecordKind::Resumption => vectors(&value[1..], 8).into_iter().for_each(|psk| add("psk", psk)),
+            RecordKind::Ratchet | RecordKind::Secrets => add("end", &value[value.len() - nh..]),
             RecordKind::Head => add("seed of the index", &index_seed(&value)),
             RecordKind::Pending => pending(&value).iter().for_each(|secret| add("secret", secret)),
             _ => {}
         }
     }
+}
+
+/// Vectors that each stand after so many other bytes.
+fn vectors(mut bytes: &[u8], before: usize) -> Vec<&[u8]> {
+    let mut found = Vec::new();
+    while !bytes.is_empty() {
+        let (vector, rest) = vector(&bytes[before..]);
+        found.push(vector);
+        bytes = rest;
+    }
+    found
+}
+
+/// The first vector, and what follows it.
+fn vector(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let size = 1 << (bytes[0] >> 6);
+    let length = bytes[1..size].iter().fold(usize::from(bytes[0] & 0x3f), |n, b| n << 8 | usize::from(*b));
+    bytes[size..].split_at(length)
 }
 
 /// The seed of the key index in a head record, which makes it a secret.
@@ -83,10 +107,9 @@ fn pending(record: &[u8]) -> Vec<Vec<u8>> {
     while let [flag, after @ ..] = rest {
         rest = after;
         if *flag == 1 {
-            let size = 1 << (rest[0] >> 6);
-            let length = rest[1..size].iter().fold(usize::from(rest[0] & 0x3f), |n, b| n << 8 | usize::from(*b));
-            parts.push(Some(rest[size..size + length].to_vec()));
-            rest = &rest[size + length..];
+            let (part, after) = vector(rest);
+            parts.push(Some(part.to_vec()));
+            rest = after;
         } else {
             parts.push(None);
         }
@@ -119,7 +142,7 @@ fn life(handshakes: HandshakePolicy, code: u16, learnt: &mut Option<Learnt>) {
     let suite = keyroom_crypto::Provider::suite(&RUSTCRYPTO, CipherSuite(code)).unwrap();
     let rng = &mut keyroom_vectors::rng(u64::from(code));
     let config = Arc::new(Config { handshakes, past_epochs: 1, resumption_epochs: 2, ..Config::default() });
-    let clients = ["alice", "bob", "charlie"].map(|name| Client::new(name, suite, rng));
+    let clients = ["alice", "bob", "charlie"].map(|name| Client::new(name, suite, learnt, rng));
     let founder =
         Founder { bundle: clients[0].bundle(suite, rng), group_id: b"room"[..].into(), extensions: Extensions::new() };
     let mut alice = Group::create(suite, founder, config.clone(), &Inputs::at(NOW), rng).unwrap().0;
@@ -186,7 +209,7 @@ fn life(handshakes: HandshakePolicy, code: u16, learnt: &mut Option<Learnt>) {
     }
     let info = GroupInfoContent { tree: TreeDelivery::Inside, external: ExternalJoins::Allowed };
     let info = groups[0].group_info(info, clients[0].signer.as_ref(), rng).unwrap();
-    let dana = Client::new("dana", suite, rng);
+    let dana = Client::new("dana", suite, learnt, rng);
     let bundle = dana.bundle(suite, rng);
     let builder = Group::join_external(suite, &bundle, config);
     let join = builder.build(&info, dana.signer.as_ref(), &Inputs::at(NOW), rng).unwrap();
@@ -223,6 +246,7 @@ fn watched(lives: &[(HandshakePolicy, u16)]) -> Vec<(String, usize)> {
         let before: Vec<usize> = numbers.iter().map(|(_, number)| found(*number)).collect();
         life(handshakes, code, &mut None);
         watched.extend(numbers.into_iter().zip(before).map(|((name, number), before)| (name, found(number) - before)));
+        forget();
     }
     watched
 }
@@ -244,11 +268,32 @@ fn row_237_memory_that_is_given_back_holds_no_secret() {
     let canary = watch(&[0xa5; 16]);
     drop(std::hint::black_box(vec![0xa5_u8; 40]));
     assert!(found(canary) > 0, "the search works");
+    forget();
     drop(alone);
     let lives = [(HandshakePolicy::Public, 1), (HandshakePolicy::Private, 1), (HandshakePolicy::Private, 3)];
     let watched = watched(&lives);
     assert!(watched.len() > 150, "{} secrets", watched.len());
     assert!(blocks() > 1_000);
+    none_is_left(&watched);
+}
+
+/// Keys of other lengths: of P-521 and X448, of Ed448, of longer hashes, and of ML-KEM.
+#[test]
+fn row_237_memory_that_is_given_back_holds_no_secret_of_another_length_either() {
+    let mut kinds = BTreeSet::new();
+    let suites = keyroom_crypto::Provider::suites(&RUSTCRYPTO);
+    let shape = |suite: &&dyn Suite| (suite.kem().id(), suite.kdf().output_len(), suite.kem().private_key_len());
+    let chosen = suites.into_iter().filter(|suite| kinds.insert(shape(suite)));
+    let lives: Vec<_> = chosen.map(|suite| (HandshakePolicy::Private, suite.cipher_suite().0)).collect();
+    let lengths: BTreeSet<usize> = kinds.iter().map(|(_, _, private)| *private).collect();
+    assert!([32, 48, 56, 64, 66].iter().all(|length| lengths.contains(length)), "{lengths:?}");
+    let watched = watched(&lives);
+    assert!(watched.len() > 50 * lives.len(), "{} secrets", watched.len());
+    none_is_left(&watched);
+}
+
+#[track_caller]
+fn none_is_left(watched: &[(String, usize)]) {
     let left: Vec<&(String, usize)> = watched.iter().filter(|(_, times)| *times > 0).collect();
     assert!(left.is_empty(), "left in freed memory: {left:#?}");
 }
