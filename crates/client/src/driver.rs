@@ -26,7 +26,7 @@ use crate::slot::{PAUSE, Slot};
 use crate::stock::{self, Kind};
 use crate::transport::{Answer, HttpTransport, Request, Transport};
 use crate::view::{Agreement, View};
-use crate::{Error, Options, Usage};
+use crate::{Error, Options};
 
 /// How long the log may take to show what the server has taken.
 const ECHO: Duration = Duration::from_secs(2);

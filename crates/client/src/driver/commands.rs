@@ -5,7 +5,6 @@ use keyroom_api::RoomUri;
 use super::{Command, Driver, Reply};
 use crate::room::Room;
 use crate::rows::Phase;
-use crate::slot::Slot;
 use crate::{Error, Usage};
 
 impl Driver {
