@@ -10,6 +10,8 @@
 //!   generator: the `rng` given to [`Signer::sign`](keyroom_crypto::Signer::sign) is not used, two
 //!   signatures of one message differ, and a run cannot be replayed from a seed. Everything else is
 //!   a function of its input.
+//! * **Hashes.** SHA-2, HMAC and HKDF are those of [`keyroom_crypto::sha2`]: a key schedule is made of
+//!   short inputs, for which they take half the time.
 //! * **Threads.** From six jobs on, [`Suite::seal_many`](keyroom_crypto::Suite::seal_many) and
 //!   [`Suite::verify_many`](keyroom_crypto::Suite::verify_many) use rayon's threads, of which there is
 //!   one per core unless the application says otherwise. Results and errors are those of the
@@ -34,7 +36,6 @@ mod aead;
 mod ecdsa;
 mod eddsa;
 mod group;
-mod hash;
 mod suites;
 mod threads;
 

@@ -175,7 +175,7 @@ async fn in_a_large_new_room_members_commit_until_commits_are_cheap() {
     }
     let founder = clients[0].create_room("meeting").await.unwrap();
     let mut invitations = tokio::task::JoinSet::new();
-    for name in names.iter().skip(1).cloned() {
+    for name in names.into_iter().skip(1) {
         let founder = founder.clone();
         invitations.spawn(async move { founder.invite(&name).await.unwrap() });
     }

@@ -43,6 +43,8 @@ pub mod parts;
 pub mod pq;
 mod provider;
 mod secret;
+#[cfg(feature = "sha2")]
+pub mod sha2;
 mod suite;
 mod suite_name;
 mod table;

@@ -90,7 +90,7 @@ fn check_extensions(key_package: &KeyPackage, expectation: &LeafExpectation<'_>)
 }
 
 /// Everything but the signatures.
-fn check_unsigned(key_package: &KeyPackage, expectation: &LeafExpectation<'_>) -> Result<(), Rule> {
+pub(crate) fn check_unsigned(key_package: &KeyPackage, expectation: &LeafExpectation<'_>) -> Result<(), Rule> {
     let suite = expectation.suite;
     ensure(key_package.version == expectation.version, Rule::KeyPackageVersion)?;
     ensure(key_package.cipher_suite == suite.cipher_suite(), Rule::KeyPackageCipherSuite)?;

@@ -29,7 +29,6 @@ mod aead;
 mod ecdsa;
 mod ed25519;
 mod ed448;
-mod hash;
 mod keccak;
 mod ml_dsa;
 mod ml_kem;

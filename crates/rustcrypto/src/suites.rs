@@ -5,17 +5,16 @@ use chacha20poly1305::ChaCha20Poly1305;
 use keyroom_crypto::dhkem::Dhkem;
 use keyroom_crypto::parts::{Sequential, hpke_ids};
 use keyroom_crypto::pq::{Combination, HybridKem, PlainKem};
+use keyroom_crypto::sha2::{Sha, Sha256, Sha384, Sha512};
 use keyroom_crypto::{Hkdf, Kems, Primitives, Signatures};
 use p256::NistP256;
 use p384::NistP384;
 use p521::NistP521;
-use sha2::{Sha256, Sha384, Sha512};
 
 use crate::aead::AeadOf;
 use crate::ecdsa::{EcdsaP256, EcdsaP384, EcdsaP521};
 use crate::ed448::Ed448;
 use crate::ed25519::Ed25519;
-use crate::hash::Sha;
 use crate::keccak::Keccak;
 use crate::ml_dsa::{MlDsa44, MlDsa65, MlDsa87};
 use crate::ml_kem::{MlKem768, MlKem1024};

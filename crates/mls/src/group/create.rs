@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::extension::GroupExtensions;
 use crate::fingerprint::Seed;
 use crate::key_index::{KeyIndex, Slot};
-use crate::key_package::{KeyPackageBundle, ValidKeyPackage};
+use crate::key_package::{KeyPackageBundle, check_unsigned};
 use crate::key_schedule::EpochSecret;
 use crate::leaf_node::LeafExpectation;
 use crate::public::{PublicState, leaf_class};
@@ -51,18 +51,16 @@ impl Group {
     ) -> Result<(Self, ChangeSet), Error> {
         let Founder { bundle, group_id, extensions } = founder;
         let extensions = Arc::new(GroupExtensions::validate(extensions, suite, &config.extensions)?);
-        let valid = ValidKeyPackage::validate(
-            bundle.key_package,
-            &LeafExpectation {
-                suite,
-                version: keyroom_wire::ProtocolVersion::MLS10,
-                group: Some(&extensions),
-                extensions: &config.extensions,
-                lifetimes: config.lifetime,
-                now: Some(inputs.now),
-            },
-        )?;
-        let leaf = Leaf::from(&valid.key_package().leaf_node);
+        let expectation = LeafExpectation {
+            suite,
+            version: keyroom_wire::ProtocolVersion::MLS10,
+            group: Some(&extensions),
+            extensions: &config.extensions,
+            lifetimes: config.lifetime,
+            now: Some(inputs.now),
+        };
+        check_unsigned(&bundle.key_package, &expectation)?;
+        let leaf = Leaf::from(&bundle.key_package.leaf_node);
         let mut context = GroupContext::new(suite.cipher_suite(), group_id);
         context.extensions = extensions.extensions().clone();
         let (mut tree, index, counts) = first_tree(suite, leaf, rng)?;

@@ -1,17 +1,24 @@
+//! SHA-2 with HMAC and HKDF in pure Rust, for providers (feature `sha2`). It uses the instructions that
+//! the processor has for it, and for the short inputs of a key schedule it is faster than libraries
+//! that set up a context for each.
+
 use core::fmt;
 use core::marker::PhantomData;
 
 use hmac::digest::Digest;
 use hmac::{EagerHash, Hmac, Mac};
-use keyroom_crypto::parts::HashFunction;
-use keyroom_crypto::{CryptoError, Hash, Kdf, Secret};
+pub use sha2::{Sha256, Sha384, Sha512};
 use zeroize::Zeroize;
 
+use crate::parts::HashFunction;
+use crate::{CryptoError, Hash, Kdf, Secret};
+
 /// A hash function of `sha2`, with its HMAC and HKDF.
-pub(crate) struct Sha<D>(PhantomData<fn() -> D>);
+pub struct Sha<D>(PhantomData<fn() -> D>);
 
 impl<D> Sha<D> {
-    pub(crate) const NEW: Self = Self(PhantomData);
+    /// There is nothing to choose but the type.
+    pub const NEW: Self = Self(PhantomData);
 }
 
 impl<D: EagerHash> Sha<D> {
