@@ -9,8 +9,8 @@ use keyroom_insider::{Client, Member, NOW, admission, agree, commit, config, now
 use keyroom_mls::config::{Config, HandshakePolicy, Inputs};
 use keyroom_mls::error::{Error, NotYet, Refusal, Rule, Usage};
 use keyroom_mls::group::{
-    Admission, Applied, ExternalJoins, Group, GroupInfoContent, JoinOptions, PathChoice, Received, Status, Succession,
-    Successor, TreeDelivery, propose_externally, propose_own_addition,
+    Applied, ExternalJoins, Group, GroupInfoContent, JoinOptions, PathChoice, Received, Status, Succession, Successor,
+    TreeDelivery, propose_externally, propose_own_addition,
 };
 use keyroom_mls::identity::{Judgement, Question};
 use keyroom_mls::secret_tree::{RatchetLimits, RatchetType, SecretTree, SecretTreeError};
@@ -182,8 +182,9 @@ fn the_tree_may_travel_beside_the_welcome() {
     let builder = alice.group.commit().add(bundles[0].key_package.clone()).welcome_tree(TreeDelivery::OutOfBand);
     let (pending, _) = builder.build(alice.client.signer.as_ref(), &now(), rng).unwrap();
     let (message, welcome) = (sent(&pending), admission(&pending).welcome.unwrap());
-    let tree = admission(&pending).ratchet_tree.unwrap();
+    let tree = pending.staged().next_ratchet_tree().unwrap().unwrap();
     alice.apply(pending);
+    assert_eq!(alice.group.ratchet_tree().unwrap(), tree);
     members[1].follow(&message);
     let without = Group::join(suite(1), &welcome, &JoinOptions::new(&bundles), config(), &now(), rng);
     assert_eq!(without.unwrap_err(), Error::Rule(Rule::TreeAbsent));
@@ -385,9 +386,8 @@ fn a_branch_has_extensions_of_its_own_and_its_tree_may_travel_apart() {
     };
     let old = &members[0].group;
     let (_, _, pending, _) = old.succeed(suite(1), succession, founder.signer.as_ref(), config(), &now(), rng).unwrap();
-    let Admission { welcome, ratchet_tree, .. } = admission(&pending);
-    assert_eq!(pending.staged().next_ratchet_tree().unwrap(), ratchet_tree);
-    let (welcome, tree) = (welcome.unwrap(), ratchet_tree.unwrap());
+    let welcome = admission(&pending).welcome.unwrap();
+    let tree = pending.staged().next_ratchet_tree().unwrap().unwrap();
     let blind = JoinOptions { predecessor: Some(&members[1].group), ..JoinOptions::new(&bundles) };
     let refused = Group::join(suite(1), &welcome, &blind, config(), &now(), rng).map(|_| ());
     assert_eq!(refused, Err(Error::Rule(Rule::TreeAbsent)));

@@ -232,7 +232,7 @@ impl World {
         let group_id = self.twins[from].memory.group_id().clone();
         let twin = &mut self.twins[from];
         let own_signer = signer(&twin.name);
-        let (id, message, welcome, tree) = twin
+        let (id, message, welcome) = twin
             .both("commit", &mut self.rounds, seed, |group, rng| {
                 let mut builder = group.commit().path(path).welcome_tree(tree);
                 for package in silent.iter().chain(live.as_ref().map(|(_, bundle)| &bundle.key_package)) {
@@ -251,7 +251,7 @@ impl World {
                 let psks = [fixed_psk()];
                 let (pending, changes) = builder.build(own_signer.as_ref(), &Inputs { now: NOW, psks: &psks }, rng)?;
                 let context = pending.staged().next_context().cloned();
-                let parts = (pending.id, sent(&pending), admission(&pending).welcome, admission(&pending).ratchet_tree);
+                let parts = (pending.id, sent(&pending), admission(&pending).welcome);
                 Ok(((parts, context), Some(changes)))
             })
             .unwrap()
@@ -262,7 +262,6 @@ impl World {
             let psks = [fixed_psk()];
             let pending = group.pending_commit(id, &Inputs { now: NOW, psks: &psks })?;
             assert_eq!((&sent(&pending), &admission(&pending).welcome), (&message, &welcome));
-            assert!(admission(&pending).ratchet_tree == tree, "the tree that goes beside the Welcome");
             let verdict = pending.questions().accept_unseen();
             let (applied, changes) = group.apply(pending.into_staged(), &verdict)?;
             Ok((applied, Some(changes)))
@@ -271,6 +270,8 @@ impl World {
         self.deliver(Some(from), &message, "process a commit");
         if let Some((name, bundle)) = live {
             let bundles = [bundle];
+            let beside = self.twins[from].memory.ratchet_tree().unwrap();
+            let tree = (tree == TreeDelivery::OutOfBand).then_some(beside);
             let options = JoinOptions { ratchet_tree: tree.as_deref(), ..JoinOptions::new(&bundles) };
             let psks = [fixed_psk()];
             let mut psks = psks.to_vec_of();

@@ -107,8 +107,6 @@ pub struct Admission {
     pub welcome: Option<Vec<u8>>,
     /// The GroupInfo of the new epoch, if it was asked for; an encoded MLSMessage.
     pub group_info: Option<Vec<u8>>,
-    /// The tree of the new epoch, if the Welcome does not carry it.
-    pub ratchet_tree: Option<Vec<u8>>,
 }
 
 /// Everything that a commit brings, for a Delivery Service that accepts all of it or nothing.
@@ -116,7 +114,7 @@ pub struct Admission {
 pub struct AtomicDelivery<'a> {
     /// The commit, an encoded MLSMessage.
     pub message: &'a [u8],
-    /// Welcome, GroupInfo and tree.
+    /// Welcome and GroupInfo.
     pub admission: &'a Admission,
 }
 
@@ -225,7 +223,9 @@ impl<'a> CommitBuilder<'a> {
         Self { authenticated_data: data.into(), ..self }
     }
 
-    /// How the tree reaches those who are welcomed.
+    /// How the tree reaches those who are welcomed. Out of band it is that of the new epoch, which
+    /// [`Group::ratchet_tree`] gives when the commit has been applied: making it costs as much as there
+    /// are members, and a Delivery Service that follows the group has it.
     pub fn welcome_tree(self, welcome_tree: TreeDelivery) -> Self {
         Self { welcome_tree, ..self }
     }
@@ -290,8 +290,8 @@ impl<'a> CommitBuilder<'a> {
 
     /// Asks for all records that the commit takes, before any key is made or signature computed.
     fn require(&self, change: &Change, wants_path: bool) -> Result<(), Error> {
-        let welcomes = !change.added.is_empty();
-        let exports = welcomes || self.group_info.is_some_and(|content| content.tree == TreeDelivery::Inside);
+        let carries_tree = !change.added.is_empty() && self.welcome_tree == TreeDelivery::Inside;
+        let exports = carries_tree || self.group_info.is_some_and(|content| content.tree == TreeDelivery::Inside);
         let mut missing = Vec::new();
         if exports {
             missing.extend(change.state.tree.require_all().err());
@@ -420,12 +420,12 @@ impl<'a> CommitBuilder<'a> {
         let mut staged = self.group.staged_epoch(change, committer, next, inputs);
         let signer = self.new_identity.as_ref().map_or(signer, |(new_signer, _)| *new_signer);
         let stage::Effect::Epoch(next) = &staged.effect else { return Err(Usage::NotMember.into()) };
-        let Welcomed { welcome, ratchet_tree } = match &joiner_secret {
-            None => Welcomed::default(),
+        let welcome = match &joiner_secret {
+            None => None,
             Some(joiner_secret) => {
                 let path = walked.as_ref().map(|(steps, secrets)| (steps.as_slice(), secrets));
                 let key = (&welcome_key, joiner_secret.expose());
-                self.welcome(next, key, path, &psks, &added, signer, rng)?
+                Some(self.welcome(next, key, path, &psks, &added, signer, rng)?)
             }
         };
         let group_info = self.next_group_info(next, signer, rng)?;
@@ -438,13 +438,12 @@ impl<'a> CommitBuilder<'a> {
             path_secret: own.path_secret,
             welcome: welcome.clone(),
             group_info: group_info.clone(),
-            tree: self.welcome_tree,
             psks: self.succeeding,
         };
         changes.put(id.key(), pending.encode());
         self.group.pending.insert(pending);
         changes.put(RecordKey::HEAD, self.group.head()?);
-        *staged.admission = Admission { welcome, group_info, ratchet_tree };
+        *staged.admission = Admission { welcome, group_info };
         let pending = PendingCommit { id, message, staged };
         Ok((pending, self.group.changed(changes)))
     }
@@ -459,17 +458,13 @@ impl<'a> CommitBuilder<'a> {
         added: &[crate::public::Added],
         signer: &dyn Signer,
         rng: &mut dyn CryptoRng,
-    ) -> Result<Welcomed, Error> {
+    ) -> Result<Vec<u8>, Error> {
         let content = GroupInfoContent { tree: self.welcome_tree, external: self.welcome_external };
         let own_leaf = self.group.own_leaf;
         let group_info = sign_group_info(&next.public, &next.secrets, own_leaf, content, signer, rng)?;
         let parts = WelcomeParts { group_info: &group_info, key, joiner_secret, path, psks, added };
         let welcome = seal_welcome(self.group.suite(), &parts, rng)?;
-        let ratchet_tree = match self.welcome_tree {
-            TreeDelivery::Inside => None,
-            TreeDelivery::OutOfBand => Some(next.public.tree.export()?),
-        };
-        Ok(Welcomed { welcome: Some(MlsMessage::Welcome(welcome).to_bytes()), ratchet_tree })
+        Ok(MlsMessage::Welcome(welcome).to_bytes())
     }
 
     fn next_group_info(
@@ -499,13 +494,6 @@ struct OwnSecrets {
     keys: Option<PathKeys>,
     leaf_private: Option<Secret>,
     path_secret: Option<Secret>,
-}
-
-/// What new members get beside the commit.
-#[derive(Default)]
-struct Welcomed {
-    welcome: Option<Vec<u8>>,
-    ratchet_tree: Option<Vec<u8>>,
 }
 
 /// A path and its secrets, from which joiners get theirs.

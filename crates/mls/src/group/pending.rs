@@ -9,7 +9,6 @@ use keyroom_wire::{
     AuthenticatedContent, Content, Decode, DecodeError, DecodeErrorKind, Encode, Limits, MlsMessage, Reader, WireFormat,
 };
 
-use super::info::TreeDelivery;
 use super::keys::{put, put_bytes};
 use super::stage::OwnPath;
 use super::{Admission, Group, PendingCommit};
@@ -35,8 +34,6 @@ pub(crate) struct Pending {
     pub(crate) path_secret: Option<Secret>,
     pub(crate) welcome: Option<Vec<u8>>,
     pub(crate) group_info: Option<Vec<u8>>,
-    /// How the tree reaches those who are welcomed.
-    pub(crate) tree: TreeDelivery,
     /// What its PSKs are for.
     pub(crate) psks: PskContext,
 }
@@ -106,10 +103,9 @@ impl PendingId {
 impl Pending {
     pub(crate) fn encode(&self) -> RecordValue {
         let parts = self.parts();
-        let size = parts.iter().map(|part| part.map_or(1, <[u8]>::len) + 5).sum::<usize>() + 3;
+        let size = parts.iter().map(|part| part.map_or(1, <[u8]>::len) + 5).sum::<usize>() + 2;
         let mut out = Zeroizing::new(Vec::with_capacity(size));
         out.push(1);
-        put(&mut out, u8::from(self.tree == TreeDelivery::OutOfBand));
         put(&mut out, psk_context_code(self.psks));
         for part in parts {
             match part {
@@ -140,11 +136,6 @@ impl Pending {
         if u8::decode(&mut reader)? != 1 {
             return Err(at);
         }
-        let tree = match u8::decode(&mut reader)? {
-            0 => TreeDelivery::Inside,
-            1 => TreeDelivery::OutOfBand,
-            _ => return Err(at),
-        };
         let psks = match u8::decode(&mut reader)? {
             0 => PskContext::Group,
             1 => PskContext::ReInit,
@@ -162,7 +153,7 @@ impl Pending {
         let path_secret = part()?.map(Secret::copy_of);
         let (welcome, group_info) = (part()?.map(<[u8]>::to_vec), part()?.map(<[u8]>::to_vec));
         reader.finish()?;
-        Ok(Self { message, content, leaf_private, path_secret, welcome, group_info, tree, psks })
+        Ok(Self { message, content, leaf_private, path_secret, welcome, group_info, psks })
     }
 
     /// The signed content.
@@ -200,10 +191,8 @@ impl Group {
         let verified = VerifiedContent::own(content);
         let Content::Commit(commit) = &verified.framed().content else { return Err(Error::Corrupt(id.key())) };
         let mut staged = self.stage(&verified, commit, Some(own), inputs)?;
-        let apart = pending.welcome.is_some() && pending.tree == TreeDelivery::OutOfBand;
-        let ratchet_tree = if apart { staged.next_ratchet_tree()? } else { None };
         let (welcome, group_info) = (pending.welcome.clone(), pending.group_info.clone());
-        *staged.admission = Admission { welcome, group_info, ratchet_tree };
+        *staged.admission = Admission { welcome, group_info };
         Ok(PendingCommit { id, message: pending.message.clone(), staged })
     }
 

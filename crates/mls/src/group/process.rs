@@ -177,13 +177,14 @@ impl Group {
         } else if !self.past.is_kept(epoch, self.config.past_epoch_seconds, inputs.now) {
             return Err(Refusal::EpochNotKept.into());
         }
-        let (opened, context) = if current {
+        let opened = if current {
             let sender = self.sender_of(&message)?;
-            (self.open_current(message, sender)?, &self.public.context_bytes)
+            self.open_current(message, sender)?
         } else {
-            let kept = self.past.kept(epoch)?.ok_or(Refusal::EpochNotKept)?;
-            (self.open_past(message)?, &kept.context_bytes)
+            self.open_past(message)?
         };
+        let past = if current { None } else { self.past.kept(epoch)? };
+        let context = past.map_or(&self.public.context_bytes, |kept| &kept.context_bytes);
         let Opened { sender, member, content, puncture } = opened;
         let verified = VerifiedContent::verify(self.suite(), content, member.leaf().signature_key(), context)?;
         let mut changes = self.changes();

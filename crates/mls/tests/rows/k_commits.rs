@@ -526,7 +526,7 @@ fn row_180_the_transcript_covers_format_content_and_signature_and_then_the_tag()
                 let key = RecordKey::new(RecordKind::Pending, 0, pending.id.0);
                 let record = alice.group.snapshot().unwrap()[&key].to_vec();
                 let message = keyroom_wire::Opaque::from(sent(&pending)).to_bytes();
-                let mut reader = keyroom_wire::Reader::new(&record[3 + 1 + message.len() + 1..], Limits::default());
+                let mut reader = keyroom_wire::Reader::new(&record[2 + 1 + message.len() + 1..], Limits::default());
                 let hidden = reader.opaque().unwrap();
                 keyroom_wire::AuthenticatedContent::from_bytes(hidden, &Limits::default()).unwrap()
             }

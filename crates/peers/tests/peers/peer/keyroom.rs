@@ -152,7 +152,9 @@ impl Peer for Keyroom {
         let message = pending.message(&verdict).unwrap().to_vec();
         let (applied, _) = group.apply(pending.into_staged(), &verdict).unwrap();
         let Applied::Epoch { admission, .. } = applied else { panic!("an epoch was expected, not {applied:?}") };
-        Committed { message, welcome: admission.welcome, tree: admission.ratchet_tree }
+        let tree =
+            (delivery == TreeDelivery::OutOfBand && admission.welcome.is_some()).then(|| group.ratchet_tree().unwrap());
+        Committed { message, welcome: admission.welcome, tree }
     }
 
     fn propose(&mut self, proposal: &Proposal) -> Vec<u8> {
