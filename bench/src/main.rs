@@ -1,85 +1,75 @@
 //! Keyroom beside mls-rs and OpenMLS, measured in one run.
 
+mod cli;
+mod machine;
 mod measure;
+mod operation;
+mod plan;
+mod primitives;
 mod report;
+mod samples;
+mod sqlite;
 mod subject;
+mod targets;
+mod world;
 
 use std::process::ExitCode;
 
-use chacha20::rand_core::SeedableRng;
-use measure::{Plan, Samples, measure};
-use serde_json::Value;
+use clap::Parser;
 
-const SIZES: [u32; 4] = [10, 100, 1_000, 10_000];
-
-const USAGE: &str =
-    "usage: keyroom-bench compare [--min N] [--max N] [--rounds N] [--budget SECONDS] [--only NAME] [--json]
-
-  --min N           no group smaller than this; sizes are 10, 100, 1000 and 10000
-  --max N           no group larger than this
-  --rounds N        rounds per size, default 3
-  --budget SECONDS  leave out what would probably take longer, default 120
-  --only NAME       only what has this in its name, such as mls-rs or aws-lc
-  --json            print JSON instead of tables";
-
-struct Arguments {
-    min: u32,
-    max: u32,
-    plan: Plan,
-    json: bool,
-}
+use crate::cli::{Arguments, Command, Compare};
+use crate::machine::Setting;
+use crate::measure::{Budget, measure, report_resident};
+use crate::primitives::Primitives;
+use crate::report::Report;
+use crate::subject::Kind;
 
 fn main() -> ExitCode {
-    let Some(arguments) = parse(std::env::args().skip(1)) else {
-        eprintln!("{USAGE}");
-        return ExitCode::from(2);
-    };
-    if !arguments.json {
-        report::print_preface(&arguments.plan);
+    match Arguments::parse().command {
+        Command::Compare(compare) => run(&compare),
+        Command::Resident { kind, path } => match Kind::named(&kind) {
+            Some(kind) => {
+                report_resident(kind, &path);
+                ExitCode::SUCCESS
+            }
+            None => ExitCode::from(2),
+        },
     }
-    let mut done: Vec<Vec<Samples>> = Vec::new();
-    let mut documents: Vec<Value> = Vec::new();
-    for members in SIZES.into_iter().filter(|size| *size >= arguments.min && *size <= arguments.max) {
-        let before = |steps: usize| done.len().checked_sub(steps).map_or(&[][..], |index| &done[index]);
-        let samples = measure(members, &arguments.plan, [before(1), before(2)]);
-        if arguments.json {
-            documents.push(report::as_json(members, &samples));
-        } else {
-            report::print_table(members, &samples);
+}
+
+fn run(arguments: &Compare) -> ExitCode {
+    let plan = arguments.plan();
+    let tables = !arguments.json && !arguments.markdown;
+    let setting = Setting::here();
+    let before = Primitives::measure();
+    if tables {
+        report::table::print_preface(&setting, &plan);
+    }
+    let (mut measured, mut budget) = (Vec::new(), Budget::default());
+    for members in plan.sizes() {
+        measured.push(measure(members, &plan, &mut budget));
+        if let Some(newest) = measured.last().filter(|_| tables) {
+            report::table::print(newest, &before);
         }
-        done.push(samples);
     }
+    // The fastest that was seen, before or after.
+    let primitives = before.fastest(Primitives::measure());
+    let verdicts = targets::judge(&measured, &primitives);
+    let report = Report { setting, primitives, measured, verdicts };
     if arguments.json {
-        println!("{:#}", Value::Array(documents));
+        println!("{:#}", report::json::document(&report));
+    } else if arguments.markdown {
+        print!("{}", report::markdown::table(&report));
+    } else {
+        report::table::print_primitives(&report.primitives);
+        report::table::print_verdicts(&report.verdicts);
     }
-    ExitCode::SUCCESS
-}
-
-fn parse(mut words: impl Iterator<Item = String>) -> Option<Arguments> {
-    if words.next()? != "compare" {
-        return None;
-    }
-    let mut arguments = Arguments {
-        min: 0,
-        max: u32::MAX,
-        plan: Plan { rounds: 3, repeats: 5, budget: 120.0, only: None },
-        json: false,
-    };
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "--min" => arguments.min = words.next()?.parse().ok()?,
-            "--only" => arguments.plan.only = Some(words.next()?),
-            "--max" => arguments.max = words.next()?.parse().ok()?,
-            "--rounds" => arguments.plan.rounds = words.next()?.parse().ok().filter(|rounds| *rounds > 0)?,
-            "--budget" => arguments.plan.budget = words.next()?.parse().ok()?,
-            "--json" => arguments.json = true,
-            _ => return None,
+    if let Some(path) = &arguments.svg {
+        if let Err(error) = report::svg::draw(&report, path) {
+            eprintln!("{}: {error}", path.display());
+            return ExitCode::FAILURE;
         }
     }
-    Some(arguments)
-}
-
-/// A generator with a fixed start: runs are repeatable, and nothing here is secret.
-fn rng(seed: u64) -> chacha20::ChaCha20Rng {
-    chacha20::ChaCha20Rng::seed_from_u64(seed)
+    let missed = report.verdicts.iter().any(|verdict| !verdict.met);
+    if arguments.fails() && missed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

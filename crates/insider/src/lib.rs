@@ -40,7 +40,7 @@ pub use counting::{Counting, Tally};
 pub use disk::{Disk, Stored};
 pub use forged::{Forged, Sealed};
 pub use insider::{Alter, Init, Insider, Made, Recipients, SecretParts};
-pub use populated::{FIRST, Populated};
+pub use populated::{Admitted, FIRST, Populated};
 pub use private::Private;
 pub use world::{
     Client, EXTENSION, Member, NOW, PROPOSAL, admission, agree, below, commit, config, count, now, room, room_in, seed,

@@ -147,8 +147,10 @@ impl State {
         }
         let stored = self.groups.entry(group_id).or_default();
         stored.version = version;
-        if !cleared.is_empty() {
-            stored.records.retain(|key, _| !cleared.contains(&(key.kind, key.major)));
+        for (kind, major) in cleared {
+            let all = RecordKey::new(kind, major, 0)..=RecordKey::new(kind, major, u64::MAX);
+            let keys: Vec<RecordKey> = stored.records.range(all).map(|(key, _)| *key).collect();
+            keys.iter().for_each(|key| drop(stored.records.remove(key)));
         }
         for (key, value) in writes {
             match value {

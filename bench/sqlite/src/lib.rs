@@ -1,0 +1,3 @@
+//! See this package's `Cargo.toml`.
+
+pub use newer::*;

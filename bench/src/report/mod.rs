@@ -1,0 +1,25 @@
+//! The results for readers and for programs.
+
+pub mod json;
+pub mod markdown;
+pub mod svg;
+pub mod table;
+mod units;
+
+use crate::machine::Setting;
+use crate::measure::Measured;
+use crate::primitives::Primitives;
+use crate::targets::Verdict;
+
+/// Everything that a run has found.
+#[derive(Debug)]
+pub struct Report {
+    /// Where, when and with what.
+    pub setting: Setting,
+    /// What the primitives take.
+    pub primitives: Primitives,
+    /// What was measured, by size.
+    pub measured: Vec<Measured>,
+    /// How the targets came out.
+    pub verdicts: Vec<Verdict>,
+}
