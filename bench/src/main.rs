@@ -64,11 +64,10 @@ fn run(arguments: &Compare) -> ExitCode {
         report::table::print_primitives(&report.primitives);
         report::table::print_verdicts(&report.verdicts);
     }
-    if let Some(path) = &arguments.svg {
-        if let Err(error) = report::svg::draw(&report, path) {
-            eprintln!("{}: {error}", path.display());
-            return ExitCode::FAILURE;
-        }
+    let drawn = arguments.svg.as_ref().map_or(Ok(()), |path| report::svg::draw(&report, path));
+    if let Err(error) = drawn {
+        eprintln!("the chart was not drawn: {error}");
+        return ExitCode::FAILURE;
     }
     let missed = report.verdicts.iter().any(|verdict| !verdict.met);
     if arguments.fails() && missed { ExitCode::FAILURE } else { ExitCode::SUCCESS }

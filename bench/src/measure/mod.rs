@@ -20,6 +20,7 @@ use self::recorder::Recorder;
 pub use self::resident::report_resident;
 use crate::operation::{Medium, Operation};
 use crate::plan::Plan;
+use crate::report::units::count;
 use crate::samples::Samples;
 use crate::subject::{Kind, SUITE, now};
 use crate::world::{key_packages, rng};
@@ -151,7 +152,7 @@ impl<'a> Stage<'a> {
             let start = Instant::now();
             let suite = AWSLC.suite(CipherSuite(SUITE)).expect("a suite of the provider");
             let populated = Populated::new(suite, self.members, now(), &mut rng(u64::from(self.members)));
-            eprintln!("{} members: full tree made, {:.1} s", self.members, start.elapsed().as_secs_f64());
+            eprintln!("{} members: full tree made, {:.1} s", count(self.members), start.elapsed().as_secs_f64());
             populated
         })
     }
@@ -166,7 +167,7 @@ impl<'a> Stage<'a> {
             return;
         }
         let (rounds, store) = (self.plan.rounds(self.members), if medium == Medium::Memory { "" } else { ", SQLite" });
-        let (members, round, kind, part) = (self.members, round + 1, kind.name(), part.name());
+        let (members, round, kind, part) = (count(self.members), round + 1, kind.name(), part.name());
         eprintln!("{members} members: round {round} of {rounds}, {kind}, {part}{store}, {seconds:.1} s");
     }
 }

@@ -4,7 +4,7 @@ pub mod json;
 pub mod markdown;
 pub mod svg;
 pub mod table;
-mod units;
+pub mod units;
 
 use crate::machine::Setting;
 use crate::measure::Measured;

@@ -104,14 +104,14 @@ pub fn print_primitives(primitives: &Primitives) {
 pub fn print_verdicts(verdicts: &[Verdict]) {
     println!("\ntargets");
     println!(
-        "{:>9}  {:LABEL$}{:25}{:>CELL$}{:>CELL$}{:>SHORT$}{:>14}{:>SHORT$}",
+        "{:>9}  {:LABEL$}{:25}{:>CELL$}{:>CELL$}{:>SHORT$}{:>17}{:>SHORT$}",
         "members", "operation", "", "ours", "other", "factor", "goal", "spread"
     );
     for verdict in verdicts {
         let figure = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| value_of(verdict, value));
         let goal = format!("{} {}x", if verdict.at_least { "at least" } else { "at most" }, verdict.goal);
         println!(
-            "{:>9}  {:LABEL$}{:25}{:>CELL$}{:>CELL$}{:>SHORT$}{goal:>14}{:>SHORT$}  {} ({})",
+            "{:>9}  {:LABEL$}{:25}{:>CELL$}{:>CELL$}{:>SHORT$}{goal:>17}{:>SHORT$}  {} ({})",
             count(verdict.members),
             verdict.operation,
             verdict.figure,

@@ -94,7 +94,7 @@ impl<S: KeyPackageStorage> KeyPackageStorage for Counting<S> {
 pub fn size(storage: &impl GroupStateStorage, group_id: &[u8]) -> usize {
     let state = storage.state(group_id).ok().flatten().map_or(0, |state| group_id.len() + state.len());
     let newest = storage.max_epoch_id(group_id).ok().flatten();
-    let epochs = newest.map_or(1..=0, |newest| newest.saturating_sub(16)..=newest);
+    let epochs = newest.into_iter().flat_map(|newest| newest.saturating_sub(16)..=newest);
     let epoch = |epoch| storage.epoch(group_id, epoch).ok().flatten();
     state + epochs.filter_map(epoch).map(|epoch| group_id.len() + EPOCH + epoch.len()).sum::<usize>()
 }

@@ -76,7 +76,8 @@ impl Populated {
         populated.tree.remove(FIRST).unwrap();
         let evens = (0..members).step_by(2).map(LeafIndex);
         let evens = evens.filter(|leaf| *leaf != FIRST && *leaf != second(members));
-        let committers: Vec<LeafIndex> = evens.chain([FIRST, second(members)].map(|free| LeafIndex(free.0 + 1))).collect();
+        let committers: Vec<LeafIndex> =
+            evens.chain([FIRST, second(members)].map(|free| LeafIndex(free.0 + 1))).collect();
         populated.commit_all(&committers, rng);
         populated
     }
@@ -149,7 +150,13 @@ impl Populated {
         });
         let secrets = secrets.collect();
         let welcome = Welcome { cipher_suite: self.suite.cipher_suite(), secrets, encrypted_group_info: sealed.into() };
-        Admitted { welcome: MlsMessage::Welcome(welcome).to_bytes(), context, joiner_secret, depth: tree.depth(), places }
+        Admitted {
+            welcome: MlsMessage::Welcome(welcome).to_bytes(),
+            context,
+            joiner_secret,
+            depth: tree.depth(),
+            places,
+        }
     }
 
     /// So many application messages with this content in the epoch of the Welcome, from so many members
@@ -277,7 +284,11 @@ fn settler(suite: &dyn Suite, index: u32, now: u64, rng: &mut dyn CryptoRng) -> 
 
 /// Makes so many of something on all cores, in their order. The same whatever the number of cores: each
 /// chunk has randomness of its own.
-fn in_parallel<T: Send>(count: u32, rng: &mut dyn CryptoRng, make: impl Fn(u32, &mut ChaCha20Rng) -> T + Sync) -> Vec<T> {
+fn in_parallel<T: Send>(
+    count: u32,
+    rng: &mut dyn CryptoRng,
+    make: impl Fn(u32, &mut ChaCha20Rng) -> T + Sync,
+) -> Vec<T> {
     const CHUNK: usize = 512;
     let mut chunks: Vec<(u32, u64, Vec<T>)> =
         (0..count).step_by(CHUNK).map(|first| (first, rng.next_u64(), Vec::new())).collect();
