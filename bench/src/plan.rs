@@ -55,12 +55,17 @@ impl Plan {
     /// Each round goes through all kinds, each time beginning with another.
     pub fn rounds(&self, members: u32) -> usize {
         self.rounds.unwrap_or(match (members, self.pace) {
-            (..=100, Pace::Usual) => 11,
-            (..=100, Pace::Quick) => 9,
-            (101..=1_000, _) => 5,
+            (..=100, Pace::Usual) => 21,
+            (..=100, Pace::Quick) => 15,
+            (101..=1_000, _) => 7,
             (1_001..=10_000, _) => 3,
             _ => 1,
         })
+    }
+
+    /// Whether a medium takes part in a round: a disk needs so long that the first few must do.
+    pub fn has(&self, round: usize, medium: Medium) -> bool {
+        medium == Medium::Memory || round < 5
     }
 
     /// Commits after each join. A disk needs so long that fewer tell as much.

@@ -79,7 +79,7 @@ pub fn measure(members: u32, plan: &Plan, budget: &mut Budget) -> Measured {
     for round in 0..plan.rounds(members) {
         for turn in 0..Kind::ALL.len() {
             let kind = Kind::ALL[(round + turn) % Kind::ALL.len()];
-            for (part, medium) in stage.parts(kind) {
+            for (part, medium) in stage.parts(kind).into_iter().filter(|(_, medium)| plan.has(round, *medium)) {
                 if !budget.allows(plan.budget, members, (kind, part, medium)) {
                     if medium == Medium::Memory && round == 0 {
                         measured.left_out.push((kind, part));
