@@ -81,7 +81,7 @@ where
     let y_label = |value: &f64| if figure.is_time() { time(*value) } else { show(figure, *value) };
     chart
         .configure_mesh()
-        .light_line_style(WHITE)
+        .max_light_lines(0)
         .bold_line_style(BLACK.mix(0.12))
         .x_labels(6)
         .y_labels(6)
