@@ -72,12 +72,14 @@ where
     let (Some(low), Some(high)) = (fold(f64::min, |point| point.1), fold(f64::max, |point| point.1)) else {
         return Ok(());
     };
+    let largest = report.measured.last().map_or(10.0, |measured| f64::from(measured.members).max(10.0));
     let mut chart = ChartBuilder::on(area)
         .caption(format!("{}: {}", operation.name(), figure.name()), ("sans-serif", 16).into_font())
         .margin(8)
+        .margin_right(36)
         .x_label_area_size(28)
         .y_label_area_size(60)
-        .build_cartesian_2d((2.0..100_000.0).log_scale(), (low * 0.7..high * 1.5).log_scale())?;
+        .build_cartesian_2d((2.0..largest).log_scale(), (low * 0.7..high * 1.5).log_scale())?;
     let y_label = |value: &f64| if figure.is_time() { time(*value) } else { show(figure, *value) };
     chart
         .configure_mesh()

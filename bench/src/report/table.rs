@@ -23,7 +23,8 @@ pub fn print_preface(setting: &Setting, plan: &Plan) {
     println!("stored   the call and everything that must be durable, in a store in memory. In SQLite: one");
     println!("         transaction for each operation, write-ahead log, synchronous=FULL, the same SQLite for all.");
     println!("         Keyroom's store encrypts what it writes, the others do not.");
-    println!("backlog  stored once at the end, in one transaction; OpenMLS writes after each message.");
+    println!("backlog  Keyroom reads it in one call, the others message by message. Stored once at the end, in one");
+    println!("         transaction; OpenMLS writes after each message.");
     println!("ratio    the faster of mls-rs aws-lc and openmls rustcrypto, divided by keyroom aws-lc: above 1 keyroom");
     println!(
         "         is faster or smaller. spread: between the quartiles of keyroom aws-lc, as a share of its median."
