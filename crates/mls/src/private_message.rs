@@ -18,9 +18,6 @@ use crate::key_schedule::SenderDataSecret;
 use crate::padding::Padding;
 use crate::secret_tree::MessageKey;
 
-/// Length of an encoded SenderData in bytes (§6.3.2).
-const SENDER_DATA_LEN: usize = 12;
-
 /// Why a message could not be encrypted. All but the last are misuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -89,15 +86,12 @@ pub fn open_sender_data(
     sender_data_secret: &SenderDataSecret,
     message: &PrivateMessage,
 ) -> Result<SenderData, Rule> {
-    let sealed = message.encrypted_sender_data.as_slice();
-    if sealed.len() != SENDER_DATA_LEN + suite.aead_tag_len() {
-        return Err(Rule::SenderData);
-    }
     let keys = sender_data_secret.key_nonce(suite, message.ciphertext.as_slice()).map_err(|_| Rule::SenderData)?;
-    let mut buffer = sealed.to_vec();
+    let mut buffer = message.encrypted_sender_data.as_slice().to_vec();
     suite
         .aead_open(keys.key.expose(), keys.nonce.expose(), &message.sender_data_aad(), &mut buffer)
         .map_err(|_| Rule::SenderData)?;
+    // It has one length, and decoding takes no other.
     SenderData::from_bytes(&buffer, &Limits::default()).map_err(|_| Rule::SenderData)
 }
 

@@ -34,7 +34,16 @@ pub(super) struct Place {
     pub(super) bytes: Range<usize>,
 }
 
+/// How far the compiler goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Only the libraries, and no machine code.
+    Check,
+    Tests,
+}
+
 pub(super) enum Built {
+    /// None after a check.
     Executables(Vec<Executable>),
     Faults(Vec<Fault>),
 }
@@ -86,16 +95,21 @@ struct Span {
 }
 
 impl Executable {
-    /// Whether it holds the test of this target and file of the copy.
+    /// Whether it holds the tests of this target and file of the copy.
     pub(super) fn holds(&self, root: &Path, target: &Target, path: &str) -> bool {
         self.kind == target.kind && self.name == target.name && root.join(path).starts_with(&self.folder)
     }
 }
 
 /// Compiles these targets of tests in the copy.
-pub(super) fn build(root: &Path, target_folder: &Path, targets: &BTreeSet<Target>) -> Result<Built, String> {
+pub(super) fn build(
+    root: &Path,
+    target_folder: &Path,
+    targets: &BTreeSet<Target>,
+    stage: Stage,
+) -> Result<Built, String> {
     let mut command = Command::new(env!("CARGO"));
-    command.current_dir(root).env("CARGO_TARGET_DIR", target_folder).args(arguments(targets));
+    command.current_dir(root).env("CARGO_TARGET_DIR", target_folder).args(arguments(targets, stage));
     let output = command.output().map_err(|error| format!("cargo: {error}\n"))?;
     let (mut executables, mut faults) = (Vec::new(), Vec::new());
     for line in String::from_utf8_lossy(&output.stdout).lines() {
@@ -114,10 +128,18 @@ pub(super) fn build(root: &Path, target_folder: &Path, targets: &BTreeSet<Target
     Ok(Built::Faults(faults))
 }
 
-fn arguments(targets: &BTreeSet<Target>) -> Vec<String> {
-    let mut arguments = ["test", "--no-run", "--message-format=json"].map(str::to_owned).to_vec();
+fn arguments(targets: &BTreeSet<Target>, stage: Stage) -> Vec<String> {
+    let command: &[&str] = match stage {
+        Stage::Check => &["check", "--lib", "--keep-going"],
+        Stage::Tests => &["test", "--no-run"],
+    };
+    let mut arguments: Vec<String> = command.iter().map(|part| (*part).to_owned()).collect();
+    arguments.push("--message-format=json".to_owned());
     let packages: BTreeSet<&str> = targets.iter().map(|target| &*target.package).collect();
     arguments.extend(packages.into_iter().flat_map(|package| ["-p".to_owned(), package.to_owned()]));
+    if stage == Stage::Check {
+        return arguments;
+    }
     if targets.iter().any(|target| target.kind == "lib") {
         arguments.push("--lib".to_owned());
     }

@@ -1,61 +1,32 @@
-//! Every check taken out in turn.
+//! Every place that returns an error of a row, made vacuous in turn; and every call in the engine
+//! that only judges, taken out in turn.
 
-mod report;
+use std::collections::BTreeSet;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::time::Instant;
-
-use self::report::Report;
-use super::build::{Built, Executable, Fault, build};
-use super::copy::{Copy, write_if_other};
+use super::build::Executable;
 use super::explained::{Explained, Which};
-use super::memory::{Finding, Memory};
-use super::run::Runner;
+use super::measure::Measure;
+use super::memory::{Memory, Ways};
+use super::options::Options;
+use super::report::Report;
+use super::sites::calls::calls;
 use super::sites::{Kind, Site, sites};
-use super::switched::{Prepared, SWITCH, Switched};
-use crate::conformance::{Decision, Row, Rows, row_of};
+use super::switched::Prepared;
+use super::work::{TestId, Work, every_test, last};
+use crate::conformance::{Decision, Rows, row_of};
 use crate::index::{Function, Index};
 use crate::say;
 use crate::workspace::{self, Name, Source, Target};
 
 /// The packages whose tests are run: the protocol and what it stands on.
-const PACKAGES: [&str; 4] = ["keyroom-wire", "keyroom-crypto", "keyroom-rustcrypto", "keyroom-mls"];
+pub(super) const PACKAGES: [&str; 4] = ["keyroom-wire", "keyroom-crypto", "keyroom-rustcrypto", "keyroom-mls"];
+/// Whose calls are taken out.
+const ENGINE: &str = "keyroom-mls";
+const FOLDER: &str = "crates/mls/src/";
 /// A provider of which the tests above know nothing; its own tests run against official vectors.
-const LEFT_OUT: &str = "crates/awslc/";
-/// How often switches that the compiler refuses may be exchanged before we give up.
-const MOST_ATTEMPTS: usize = 20;
-
-#[derive(Debug, Default)]
-struct Options {
-    list: bool,
-    fresh: bool,
-    only: BTreeSet<Name>,
-    package: Option<String>,
-}
-
-impl Options {
-    fn parse(arguments: &[String]) -> Result<Self, String> {
-        let mut options = Self::default();
-        let mut arguments = arguments.iter();
-        while let Some(argument) = arguments.next() {
-            match argument.as_str() {
-                "--list" => options.list = true,
-                "--fresh" => options.fresh = true,
-                "--package" => {
-                    let name = arguments.next().filter(|name| PACKAGES.contains(&name.as_str()));
-                    options.package = Some(name.ok_or_else(|| super::USAGE.to_owned())?.clone());
-                }
-                "--only" => {
-                    let name = arguments.next().and_then(|name| Name::parse(name));
-                    options.only.insert(name.ok_or_else(|| super::USAGE.to_owned())?);
-                }
-                _ => return Err(super::USAGE.to_owned()),
-            }
-        }
-        Ok(options)
-    }
-}
+pub(super) const LEFT_OUT: &str = "crates/awslc/";
+/// Files of tests all of which are asked where no test of the row has noticed; the others take long.
+const QUICK: [&str; 5] = ["rows", "rules", "group", "public_group", "storage"];
 
 /// A check with the tests that must notice when it is gone.
 struct Check<'a> {
@@ -63,21 +34,55 @@ struct Check<'a> {
     tests: Vec<&'a Function>,
 }
 
-impl Check<'_> {
-    fn test_names(&self) -> BTreeSet<String> {
-        self.tests.iter().map(|test| test.name.clone()).collect()
-    }
-}
-
 pub(super) fn run(arguments: &[String]) -> Result<String, String> {
-    let options = Options::parse(arguments)?;
+    let options = Options::parse(arguments, &PACKAGES)?;
     let root = workspace::root()?;
     let rows = Rows::read(&root.join("conformance"))?;
     let sources = workspace::sources()?;
     let index = Index::new(&sources);
-    let wanted = wanted(&rows, &index, &options.only);
-    let sites = sites(&sources, &index, &wanted).into_iter().filter(|site| !site.path.starts_with(LEFT_OUT));
-    let mut checks: Vec<Check<'_>> = sites.map(|site| with_tests(site, &rows, &index)).collect();
+    let checks = checks(&options, &sources, &rows, &index);
+    if options.list {
+        return Ok(list(&checks));
+    }
+    let (mut sites, tests): (Vec<Prepared>, Vec<Vec<&Function>>) =
+        checks.into_iter().map(|check| (check.prepared, check.tests)).unzip();
+    let target_folder = workspace::target_folder()?;
+    let folder = target_folder.join("mutants");
+    let work = Work::new(&root, target_folder, &sources, &sites)?;
+    let memory = if options.fresh { Memory::fresh } else { Memory::read };
+    let mut memory = memory(&folder.join("checks.json"), work.copy.digest);
+    let known = sites.iter().filter(|prepared| memory.get(&prepared.site.key).is_some()).count();
+    say(&format!("{} checks and calls, {known} of them known from an earlier run\n", sites.len()));
+    let explained = Explained::read(&root)?;
+    let companions = explained.companions();
+
+    let targets = targets(&options, &sources, &tests);
+    let mut ways = Ways::read(&folder.join("ways.json"), &sources);
+    let executables = work.prepare(&mut sites, &targets, &mut ways)?;
+    let every = every_test(&executables)?;
+    let own: Vec<BTreeSet<TestId>> = tests.iter().map(|tests| ids(tests, &executables, &every, &work)).collect();
+    let quick = |(at, _): &&TestId| executables.get(*at).is_some_and(is_quick);
+    let run: BTreeSet<TestId> = every.iter().filter(quick).chain(own.iter().flatten()).cloned().collect();
+    let reached = work.trace(&executables, &run)?;
+    let measure = Measure { work: &work, executables: &executables, sites: &sites, own: &own, reached: &reached };
+    measure.run(&options, &companions, &mut memory)?;
+
+    let report = |which| Report::new(which, &sites, &memory, &index, &companions, &options);
+    let mut of_checks = report(Which::Checks);
+    of_checks.rows = rows.iter().filter(|row| row.decision == Decision::Enforced).collect();
+    of_checks.explained = explained.names(Which::Checks);
+    let mut of_calls = report(Which::Calls);
+    of_calls.explained = explained.names(Which::Calls);
+    match (of_checks.finish(), of_calls.finish()) {
+        (Ok(checks), Ok(calls)) => Ok(checks + &calls),
+        (Ok(checks) | Err(checks), Ok(calls) | Err(calls)) => Err(checks + &calls),
+    }
+}
+
+fn checks<'a>(options: &Options, sources: &[Source], rows: &Rows, index: &'a Index) -> Vec<Check<'a>> {
+    let wanted = wanted(rows, index, &options.only);
+    let sites = sites(sources, index, &wanted).into_iter().filter(|site| !site.path.starts_with(LEFT_OUT));
+    let mut checks: Vec<Check<'_>> = sites.map(|site| with_tests(site, rows, index)).collect();
     if let Some(package) = &options.package {
         for check in &mut checks {
             check.tests.retain(|test| test.target.package == *package);
@@ -86,29 +91,14 @@ pub(super) fn run(arguments: &[String]) -> Result<String, String> {
         let folder = format!("crates/{}/", package.trim_start_matches("keyroom-"));
         checks.retain(|check| !check.tests.is_empty() && check.prepared.site.path.starts_with(&folder));
     }
-    if options.list {
-        return Ok(list(&checks));
+    if options.only.is_empty() && options.package.as_deref().is_none_or(|package| package == ENGINE) {
+        let call = |site| Check { prepared: Prepared { site, way: 0 }, tests: Vec::new() };
+        checks.extend(calls(sources, FOLDER).into_iter().map(call));
     }
-    let folder = workspace::target_folder()?.join("mutants");
-    let copy = Copy::update(&root, folder.join("workspace"), &replaced(&checks))?;
-    let memory_file = folder.join("checks.json");
-    let memory = if options.fresh { Memory::fresh } else { Memory::read };
-    let mut memory = memory(&memory_file, copy.digest);
-    let work = Work { root: &root, copy: &copy, sources: &sources, target_folder: &workspace::target_folder()? };
-    work.measure(&mut checks, &mut memory)?;
-    let measured: Vec<(&Site, Finding)> = checks
-        .iter()
-        .filter_map(|check| {
-            Some((&check.prepared.site, memory.get(&check.prepared.site.key, &check.test_names())?.clone()))
-        })
-        .collect();
-    let enforced: Vec<&Row> = rows.iter().filter(|row| row.decision == Decision::Enforced).collect();
-    let explained = Explained::read(&root)?;
-    let whole = options.only.is_empty() && options.package.is_none();
-    Report { measured, rows: enforced, index: &index, explained: explained.names(Which::Checks), whole }.finish()
+    checks
 }
 
-/// The variants that enforced rows name.
+/// The variants that enforced rows name, and those beyond the rows.
 fn wanted(rows: &Rows, index: &Index, only: &BTreeSet<Name>) -> BTreeSet<Name> {
     let enforced = rows.iter().filter(|row| row.decision == Decision::Enforced);
     let named = enforced.flat_map(|row| row.refused_with.iter()).filter_map(Name::parse);
@@ -121,7 +111,7 @@ fn wanted(rows: &Rows, index: &Index, only: &BTreeSet<Name>) -> BTreeSet<Name> {
 
 /// The tests of the rows that name what the site makes, or what becomes of it.
 fn with_tests<'a>(site: Site, rows: &Rows, index: &'a Index) -> Check<'a> {
-    let names = index.becomes(&site.name);
+    let names = site.name.as_ref().map(|name| index.becomes(name)).unwrap_or_default();
     let names_it = |text: &str| Name::parse(text).is_some_and(|name| names.contains(&name));
     let numbers: BTreeSet<u16> =
         rows.iter().filter(|row| row.refused_with.iter().any(names_it)).map(|row| row.number).collect();
@@ -147,151 +137,33 @@ fn list(checks: &[Check<'_>]) -> String {
         format!("{} (line {}): {how}, {} tests\n", site.key, site.line, check.tests.len())
     };
     let lines: String = checks.iter().map(line).collect();
-    format!("{lines}{} checks\n", checks.len())
+    let calls = checks.iter().filter(|check| check.prepared.site.name.is_none()).count();
+    format!("{lines}{} checks, {calls} calls\n", checks.len() - calls)
 }
 
-/// The files that are written with switches in them.
-fn replaced(checks: &[Check<'_>]) -> BTreeSet<String> {
-    let paths = checks.iter().map(|check| check.prepared.site.path.clone());
-    paths.flat_map(|path| [root_file(&path), path]).collect()
+/// What has to be compiled: the tests of the rows, and those that are asked besides.
+fn targets(options: &Options, sources: &[Source], tests: &[Vec<&Function>]) -> BTreeSet<Target> {
+    let package = |target: &Target| match &options.package {
+        Some(package) => target.package == *package,
+        None => PACKAGES.contains(&target.package.as_str()),
+    };
+    let quick = |target: &&Target| {
+        package(target) && (target.kind == "lib" || (target.kind == "test" && QUICK.contains(&target.name.as_str())))
+    };
+    let besides = sources.iter().map(|source| &source.target).filter(quick);
+    tests.iter().flatten().map(|test| &test.target).chain(besides).cloned().collect()
 }
 
-/// The root file of the library that a file belongs to.
-fn root_file(path: &str) -> String {
-    let folder: Vec<&str> = path.split('/').take(3).collect();
-    format!("{}/lib.rs", folder.join("/"))
+fn is_quick(executable: &Executable) -> bool {
+    executable.kind == "lib" || QUICK.contains(&executable.name.as_str())
 }
 
-struct Work<'a> {
-    root: &'a Path,
-    copy: &'a Copy,
-    sources: &'a [Source],
-    target_folder: &'a PathBuf,
-}
-
-impl Work<'_> {
-    /// Fills the memory for every check.
-    fn measure(&self, checks: &mut [Check<'_>], memory: &mut Memory) -> Result<(), String> {
-        let unknown =
-            |check: &Check<'_>, memory: &Memory| memory.get(&check.prepared.site.key, &check.test_names()).is_none();
-        let open = checks.iter().filter(|check| unknown(check, memory)).count();
-        say(&format!("{} checks, {} of them known from an earlier run\n", checks.len(), checks.len() - open));
-        if open == 0 {
-            return Ok(());
-        }
-        let executables = self.prepare(checks)?;
-        let runner = Runner::new(self.root);
-        self.all_pass(checks, &executables, &runner)?;
-        for (number, check) in checks.iter().enumerate() {
-            if !unknown(check, memory) {
-                continue;
-            }
-            let begin = Instant::now();
-            let failed = match check.prepared.way() {
-                Some(_) => self.failing(&check.tests, &executables, &runner, Some(number))?,
-                None => BTreeSet::new(),
-            };
-            let (tests, kind) = (check.test_names(), check.prepared.way().map(|way| way.kind));
-            let (key, count) = (&check.prepared.site.key, tests.len());
-            let time = begin.elapsed().as_secs_f32();
-            say(&format!("{:4} {key}: {} of {count} tests fail, {time:.1} s\n", number + 1, failed.len()));
-            memory.put(key, Finding { kind, tests, failed })?;
-        }
-        Ok(())
-    }
-
-    /// Writes switches until the compiler takes them all, and compiles the tests.
-    fn prepare(&self, checks: &mut [Check<'_>]) -> Result<Vec<Executable>, String> {
-        let tests = checks.iter().flat_map(|check| &check.tests);
-        let targets: BTreeSet<Target> = tests.map(|test| test.target.clone()).collect();
-        if targets.is_empty() {
-            return Err("no test is named after a row that names these errors\n".to_owned());
-        }
-        for attempt in 1..=MOST_ATTEMPTS {
-            let switched = self.write(checks)?;
-            let begin = Instant::now();
-            let built = build(&self.copy.root, self.target_folder, &targets)?;
-            let time = begin.elapsed().as_secs();
-            match built {
-                Built::Executables(executables) => {
-                    say(&format!("attempt {attempt}: compiled, {time} s\n"));
-                    return Ok(executables);
-                }
-                Built::Faults(faults) => {
-                    let refused = refused(&faults, &switched)?;
-                    say(&format!("attempt {attempt}: the compiler refuses {} switches, {time} s\n", refused.len()));
-                    for number in refused {
-                        if let Some(check) = checks.get_mut(number) {
-                            check.prepared.way += 1;
-                        }
-                    }
-                }
-            }
-        }
-        Err(format!("the compiler still refuses switches after {MOST_ATTEMPTS} attempts\n"))
-    }
-
-    /// Writes every file that holds switches; gives back what was written, by path.
-    fn write(&self, checks: &[Check<'_>]) -> Result<BTreeMap<String, Switched>, String> {
-        let prepared: Vec<&Prepared> = checks.iter().map(|check| &check.prepared).collect();
-        let mut written = BTreeMap::new();
-        for path in replaced(checks) {
-            let source = self.sources.iter().find(|source| source.path == path);
-            let source = source.ok_or_else(|| format!("{path} is no source of the workspace\n"))?;
-            let here = prepared.iter().enumerate().filter(|(_, prepared)| prepared.site.path == path);
-            let here: Vec<(usize, &Prepared)> = here.map(|(number, prepared)| (number, *prepared)).collect();
-            let mut switched = Switched::new(&source.text, &here);
-            if root_file(&path) == path {
-                switched.text.push_str(SWITCH);
-            }
-            write_if_other(&self.copy.root.join(&path), switched.text.as_bytes())?;
-            written.insert(path, switched);
-        }
-        Ok(written)
-    }
-
-    /// With every check in place, every test passes.
-    fn all_pass(&self, checks: &[Check<'_>], executables: &[Executable], runner: &Runner) -> Result<(), String> {
-        let mut tests: Vec<&Function> = checks.iter().flat_map(|check| &check.tests).copied().collect();
-        tests.sort_by_key(|test| (&test.path, &test.name));
-        tests.dedup_by_key(|test| (&test.path, &test.name));
-        let begin = Instant::now();
-        let failed = self.failing(&tests, executables, runner, None)?;
-        if failed.is_empty() {
-            say(&format!("{} tests pass with every check in place, {} s\n", tests.len(), begin.elapsed().as_secs()));
-            return Ok(());
-        }
-        let list: Vec<String> = failed.into_iter().collect();
-        Err(format!("tests fail with every check in place: {}\n", list.join(", ")))
-    }
-
-    /// Those of the tests that fail.
-    fn failing(
-        &self,
-        tests: &[&Function],
-        executables: &[Executable],
-        runner: &Runner,
-        mutant: Option<usize>,
-    ) -> Result<BTreeSet<String>, String> {
-        let mut failing = BTreeSet::new();
-        for executable in executables {
-            let held = tests.iter().filter(|test| executable.holds(&self.copy.root, &test.target, &test.path));
-            let names: Vec<&str> = held.map(|test| &*test.name).collect();
-            if !names.is_empty() {
-                let results = runner.run(executable, &names, mutant)?;
-                failing.extend(results.into_iter().filter(|(_, passed)| !passed).map(|(name, _)| name));
-            }
-        }
-        Ok(failing)
-    }
-}
-
-/// The checks whose switches the compiler refuses.
-fn refused(faults: &[Fault], switched: &BTreeMap<String, Switched>) -> Result<BTreeSet<usize>, String> {
-    let site = |fault: &Fault| fault.spans.iter().find_map(|place| switched.get(&place.path)?.site_at(&place.bytes));
-    let refused: BTreeSet<usize> = faults.iter().filter_map(site).collect();
-    if refused.is_empty() {
-        return Err(faults.iter().map(|fault| fault.text.clone()).collect());
-    }
-    Ok(refused)
+/// Where the tests stand, with their full names.
+fn ids(tests: &[&Function], executables: &[Executable], every: &BTreeSet<TestId>, work: &Work<'_>) -> BTreeSet<TestId> {
+    let is_one = |(at, name): &&TestId| {
+        let Some(executable) = executables.get(*at) else { return false };
+        let here = |test: &&Function| executable.holds(&work.copy.root, &test.target, &test.path);
+        tests.iter().filter(|test| here(test)).any(|test| test.name == last(name))
+    };
+    every.iter().filter(is_one).cloned().collect()
 }

@@ -1,7 +1,10 @@
 //! The places that make an error, and how each check can be made vacuous.
 //!
 //! A switch is put around the code: with it off the program is what it was. So all checks can be
-//! prepared at once, compiled once, and taken out one at a time when the tests run.
+//! prepared at once, compiled once, and taken out one at a time when the tests run. A switch is
+//! asked only when the check refuses, so that a trace names the tests that can notice.
+
+pub(super) mod calls;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -9,18 +12,25 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
-use syn::{Arm, BinOp, Expr, ExprBinary, ExprCall, ExprMethodCall, ExprPath, ExprReturn, ExprStruct, Pat, Stmt};
+use syn::{
+    Arm, BinOp, Expr, ExprBinary, ExprCall, ExprIf, ExprMatch, ExprMethodCall, ExprPath, ExprReturn, ExprStruct, Pat,
+    Stmt,
+};
 
 use crate::index::Index;
 use crate::workspace::{Name, Source};
 
-/// A place that makes an error.
+/// An error that the engine turns into any of its errors, for enums that have no simpler variant.
+const ANY_ERROR: &str = "crate::error::Rule::WrongGroup";
+
+/// A place where a check can be taken out.
 #[derive(Clone, Debug)]
 pub(super) struct Site {
-    pub(super) name: Name,
+    /// What the place makes, if it makes an error.
+    pub(super) name: Option<Name>,
     pub(super) path: String,
     pub(super) line: usize,
-    /// Stays the same when lines move: path, function, variant, and which of several.
+    /// Stays the same when lines move: path, function, variant or call, and which of several.
     pub(super) key: String,
     /// Ways to take the check out, the best one first.
     pub(super) ways: Vec<Way>,
@@ -62,7 +72,7 @@ pub(super) fn sites(sources: &[Source], index: &Index, wanted: &BTreeSet<Name>) 
             let (name, path) = (made.name.clone(), made.path.clone());
             let stem = format!("{path}::{} {name}", made.function);
             let earlier = sites.iter().filter(|site: &&Site| site.key.starts_with(&format!("{stem} "))).count();
-            sites.push(Site { name, path, line: made.line, key: format!("{stem} {}", earlier + 1), ways });
+            sites.push(Site { name: Some(name), path, line: made.line, key: format!("{stem} {}", earlier + 1), ways });
         }
     }
     sites
@@ -81,6 +91,8 @@ enum Within {
     Return { whole: Range<usize> },
     /// `Err(…)`.
     Err { whole: Range<usize> },
+    /// A branch: what surrounds it serves the other branches as well.
+    Branch,
 }
 
 struct Found {
@@ -109,10 +121,12 @@ impl Finder<'_> {
 
     /// The expression `whole` makes the variant that `path` names.
     fn make(&mut self, path: &syn::Path, whole: Range<usize>) {
-        let mut ways = Vec::new();
+        let (mut ways, mut last) = (Vec::new(), None);
         let mut outward = self.within.iter().rev();
         match outward.next() {
-            Some(Within::Ensure { condition }) => ways.push(removed(condition, "(# || (", "))")),
+            Some(Within::Ensure { condition }) => {
+                ways.push(removed(condition, "(match ", " { false if # => true, holds => holds })"))
+            }
             Some(Within::OkOr { receiver }) => {
                 let behind = ").or_else(|| if # { Some(Default::default()) } else { None })";
                 ways.push(removed(receiver, "(", behind));
@@ -127,10 +141,12 @@ impl Finder<'_> {
                     ways.extend(without_return(whole));
                 }
                 ways.push(removed(whole, "(if # { Ok(Default::default()) } else { ", " })"));
+                last = Some(exchanged(whole, &format!("Err({ANY_ERROR}.into())")));
             }
-            None => {}
+            Some(Within::Branch) | None => {}
         }
         ways.extend(self.exchanged(path, &whole));
+        ways.extend(last);
         self.found.push(Found { start: bytes(path).start, ways });
     }
 
@@ -139,8 +155,7 @@ impl Finder<'_> {
         let text = self.source.text.get(bytes(path))?;
         let (prefix, item) = text.rsplit_once("::")?;
         let other = self.index.other_unit_variant(&self.owner_of(prefix), item)?;
-        let before = format!("(if # {{ {prefix}::{other} }} else {{ ");
-        Some(Way { kind: Kind::Exchanged, bytes: whole.clone(), before, behind: " })".to_owned() })
+        Some(exchanged(whole, &format!("{prefix}::{other}")))
     }
 
     /// The enum that the start of a path names.
@@ -152,6 +167,11 @@ impl Finder<'_> {
 
 fn removed(bytes: &Range<usize>, before: &str, behind: &str) -> Way {
     Way { kind: Kind::Removed, bytes: bytes.clone(), before: before.to_owned(), behind: behind.to_owned() }
+}
+
+fn exchanged(bytes: &Range<usize>, other: &str) -> Way {
+    let before = format!("(if # {{ {other} }} else {{ ");
+    Way { kind: Kind::Exchanged, bytes: bytes.clone(), before, behind: " })".to_owned() }
 }
 
 /// A `return` that is not taken: as a statement, or as an expression that is worth something.
@@ -223,6 +243,14 @@ impl<'ast> Visit<'ast> for Finder<'_> {
         if !matches!(binary.op, BinOp::Eq(_) | BinOp::Ne(_)) {
             visit::visit_expr_binary(self, binary);
         }
+    }
+
+    fn visit_expr_if(&mut self, branch: &'ast ExprIf) {
+        self.inside(Within::Branch, |finder| visit::visit_expr_if(finder, branch));
+    }
+
+    fn visit_expr_match(&mut self, branch: &'ast ExprMatch) {
+        self.inside(Within::Branch, |finder| visit::visit_expr_match(finder, branch));
     }
 
     // A pattern makes nothing.

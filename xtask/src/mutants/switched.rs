@@ -5,14 +5,36 @@ use std::ops::Range;
 
 use super::sites::{Site, Way};
 
-/// What is put at the end of the root file of a crate: the switch that the environment sets.
+/// What is put at the end of the root file of a crate: the switch that the environment sets, and a
+/// trace of which test comes by which switch.
 pub(super) const SWITCH: &str = "
 #[doc(hidden)]
 mod mutant_switch {
     extern crate std;
+    use std::collections::BTreeSet;
+    use std::io::Write;
+    use std::string::String;
+    use std::sync::{Mutex, OnceLock};
     pub(crate) fn is(number: usize) -> bool {
-        static ON: std::sync::OnceLock<Option<usize>> = std::sync::OnceLock::new();
-        *ON.get_or_init(|| std::env::var(\"KEYROOM_MUTANT\").ok()?.parse().ok()) == Some(number)
+        static OUT: OnceLock<BTreeSet<usize>> = OnceLock::new();
+        static TRACE: OnceLock<Option<String>> = OnceLock::new();
+        if let Some(file) = TRACE.get_or_init(|| std::env::var(\"KEYROOM_MUTANT_TRACE\").ok()) {
+            note(file, number);
+        }
+        OUT.get_or_init(|| numbers(&std::env::var(\"KEYROOM_MUTANT\").unwrap_or_default())).contains(&number)
+    }
+    fn numbers(text: &str) -> BTreeSet<usize> {
+        text.split(',').filter_map(|number| number.parse().ok()).collect()
+    }
+    // A test runs in a thread that has its name.
+    fn note(file: &str, number: usize) {
+        static SEEN: Mutex<BTreeSet<(String, usize)>> = Mutex::new(BTreeSet::new());
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or_default();
+        if SEEN.lock().unwrap().insert((name.into(), number)) {
+            let mut file = std::fs::OpenOptions::new().create(true).append(true).open(file).unwrap();
+            file.write_all(std::format!(\"{number} {name}\\n\").as_bytes()).unwrap();
+        }
     }
 }
 ";
@@ -94,7 +116,7 @@ mod tests {
     fn prepared(bytes: Range<usize>, before: &str, behind: &str) -> Prepared {
         let (before, behind) = (before.to_owned(), behind.to_owned());
         let ways = vec![Way { kind: Kind::Removed, bytes, before, behind }];
-        let site = Site { name: Name::new("R", "A"), path: String::new(), line: 1, key: String::new(), ways };
+        let site = Site { name: Some(Name::new("R", "A")), path: String::new(), line: 1, key: String::new(), ways };
         Prepared { site, way: 0 }
     }
 

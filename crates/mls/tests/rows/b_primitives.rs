@@ -24,6 +24,8 @@ use super::leaves::{
     nobody_joins, package_is_refused, path_is_refused, proposal_is_refused, proposed, verdicts,
 };
 
+/// The code point of MLKEM768-X25519 among the KEMs of HPKE.
+const X_WING: u16 = 0x647a;
 const P256: CipherSuite = CipherSuite::MLS_128_DHKEMP256_AES128GCM_SHA256_P256;
 
 /// The suites of RFC 9420 that a provider has.
@@ -138,6 +140,30 @@ fn row_022_a_point_of_small_order_is_neither_a_key_nor_an_encapsulation() {
 }
 
 #[test]
+fn row_022_a_hybrid_takes_no_point_of_small_order_beside_ml_kem() {
+    let hybrid = |suite: &&dyn Suite| suite.kem().id() == X_WING;
+    let suites = || RUSTCRYPTO.suites().into_iter().chain(AWSLC.suites()).filter(hybrid);
+    assert!(suites().count() > 0);
+    for suite in suites() {
+        let kem = suite.kem();
+        let pair = kem.derive_key_pair(b"pair").unwrap();
+        let rng = &mut keyroom_vectors::rng(4);
+        let sealed = labels::encrypt_with_label(suite, pair.public.as_slice(), "label", b"", b"text", rng).unwrap();
+        let with_zero = |bytes: &[u8]| [&bytes[..bytes.len() - 32], &[0; 32]].concat();
+        let public = with_zero(pair.public.as_slice());
+        assert_eq!(kem.validate_public_key(&public), Err(CryptoError::InvalidPublicKey));
+        let to_zero = labels::encrypt_with_label(suite, &public, "label", b"", b"text", rng);
+        assert_eq!(to_zero.err(), Some(CryptoError::InvalidPublicKey));
+        let honest = sealed.kem_output.as_slice();
+        for kem_output in other_lengths(honest).into_iter().chain([with_zero(honest)]) {
+            let sealed = HpkeCiphertext { kem_output: kem_output.into(), ciphertext: sealed.ciphertext.clone() };
+            let opened = labels::decrypt_with_label(suite, pair.private.expose(), "label", b"", &sealed);
+            assert_eq!(opened.err(), Some(CryptoError::InvalidEncapsulation));
+        }
+    }
+}
+
+#[test]
 fn row_022_a_group_takes_no_point_of_small_order() {
     let mut bench = Bench::open();
     let (client, bundle) = bench.newcomer("faye");
@@ -232,7 +258,10 @@ fn row_024_an_hpke_key_of_another_length_or_form_is_refused() {
     for suite in all() {
         let pair = suite.kem().derive_key_pair(b"pair").unwrap();
         for key in other_lengths(pair.public.as_slice()) {
-            assert_eq!(suite.kem().validate_public_key(&key), Err(CryptoError::InvalidPublicKey), "{key:02x?}");
+            let refused = CryptoError::InvalidPublicKey;
+            assert_eq!(suite.kem().validate_public_key(&key), Err(refused), "{key:02x?}");
+            let sealed = labels::encrypt_with_label(suite, &key, "label", b"", b"text", &mut keyroom_vectors::rng(4));
+            assert_eq!(sealed.err(), Some(refused), "{key:02x?}");
         }
     }
     let mut bench = Bench::open();
@@ -545,6 +574,8 @@ fn row_028_what_an_aead_does_not_open_gives_one_error_and_no_plaintext() {
         refuse(&key, &nonce, b"AAD", &sealed);
         (0..sealed.len()).for_each(|at| refuse(&key, &nonce, b"aad", &flipped(&sealed, at)));
         (0..sealed.len()).step_by(7).for_each(|length| refuse(&key, &nonce, b"aad", &sealed[..length]));
+        other_lengths(&key).iter().for_each(|key| refuse(key, &nonce, b"aad", &sealed));
+        other_lengths(&nonce).iter().for_each(|nonce| refuse(&key, nonce, b"aad", &sealed));
         suite.aead_open(&key, &nonce, b"aad", &mut sealed).unwrap();
         assert_eq!(sealed, plaintext);
     }

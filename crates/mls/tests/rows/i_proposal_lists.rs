@@ -547,6 +547,9 @@ fn row_154_the_number_of_proposals_is_limited() {
     let names = ["g", "h", "i", "j", "k", "l"];
     let packages: Vec<Proposal> = names.map(|name| add(&package(&mut bench, name))).into();
     nobody_takes(&mut bench, "six", packages.clone(), Refusal::TooManyProposals);
+    let unknown = (0..6).map(|number| ProposalOrRef::Reference(vec![number; 32].into())).collect();
+    let message = bench.bob().commit_with(unknown, &Alter::default(), &mut keyroom_vectors::rng(4)).bytes();
+    bench.refuses("six that nobody asks for", &message, Refusal::TooManyProposals);
     let message = by_value(&bench, packages[..5].to_vec());
     bench.accepts(&message);
     let mut waiting = packages.clone();

@@ -25,7 +25,7 @@ fn a_condition_is_made_true() {
     assert_eq!(
         switched("fn f() { ensure(a == b, Rule::A)?; }"),
         [
-            "fn f() { ensure((# || (a == b)), Rule::A)?; }",
+            "fn f() { ensure((match a == b { false if # => true, holds => holds }), Rule::A)?; }",
             "fn f() { ensure(a == b, (if # { Rule::B } else { Rule::A }))?; }"
         ]
     );
@@ -35,7 +35,7 @@ fn a_condition_is_made_true() {
 fn a_return_is_not_taken() {
     let ways = switched("fn f() { if bad { return Err(Rule::A.into()); } go() }");
     assert_eq!(ways[0], "fn f() { if bad { if !# { return Err(Rule::A.into()); } } go() }");
-    assert_eq!(ways.len(), 4);
+    assert_eq!(ways.len(), 5);
 }
 
 #[test]
@@ -44,6 +44,14 @@ fn an_error_becomes_a_value() {
     assert_eq!(
         ways[0],
         "fn f() { if good { Ok(()) } else { (if # { Ok(Default::default()) } else { Err(Rule::A) }) } }"
+    );
+}
+
+#[test]
+fn an_error_of_one_branch_leaves_the_others_alone() {
+    assert_eq!(
+        switched("fn f() { return Err(if x { Rule::A } else { Rule::B }); }"),
+        ["fn f() { return Err(if x { (if # { Rule::B } else { Rule::A }) } else { Rule::B }); }"]
     );
 }
 
