@@ -101,15 +101,19 @@ impl Executable {
     }
 }
 
-/// Compiles these targets of tests in the copy.
+/// Compiles these targets of tests in the copy, a workspace with these members.
 pub(super) fn build(
     root: &Path,
     target_folder: &Path,
     targets: &BTreeSet<Target>,
+    members: &BTreeSet<&str>,
     stage: Stage,
 ) -> Result<Built, String> {
     let mut command = Command::new(env!("CARGO"));
     command.current_dir(root).env("CARGO_TARGET_DIR", target_folder).args(arguments(targets, stage));
+    // Cargo tells packages apart by their place in the workspace, so those of the copy need something
+    // of their own to share the folder with those of the workspace.
+    command.args(members.iter().map(|member| format!("--config=profile.dev.package.{member}.codegen-units=255")));
     let output = command.output().map_err(|error| format!("cargo: {error}\n"))?;
     let (mut executables, mut faults) = (Vec::new(), Vec::new());
     for line in String::from_utf8_lossy(&output.stdout).lines() {

@@ -84,7 +84,7 @@ enum Within {
     /// `ensure(condition, error)`.
     Ensure { condition: Range<usize> },
     /// `receiver.ok_or(error)` or `receiver.ok_or_else(|| error)`.
-    OkOr { receiver: Range<usize> },
+    OkOr { receiver: Range<usize>, whole: Range<usize> },
     /// `receiver.map_err(|_| error)`.
     MapErr { receiver: Range<usize> },
     /// `return …`, with the semicolon where there is one.
@@ -127,9 +127,14 @@ impl Finder<'_> {
             Some(Within::Ensure { condition }) => {
                 ways.push(removed(condition, "(match ", " { false if # => true, holds => holds })"))
             }
-            Some(Within::OkOr { receiver }) => {
+            Some(Within::OkOr { receiver, whole }) => {
                 let behind = ").or_else(|| if # { Some(Default::default()) } else { None })";
                 ways.push(removed(receiver, "(", behind));
+                // The argument is evaluated also where nothing is absent.
+                ways.extend(self.other(path).map(|other| {
+                    let behind = format!(").map_err(|error| if # {{ {other} }} else {{ error }})");
+                    Way { kind: Kind::Exchanged, bytes: whole.clone(), before: "(".to_owned(), behind }
+                }));
             }
             Some(Within::MapErr { receiver }) => {
                 let behind = ").or_else(|error| if # { Ok(Default::default()) } else { Err(error) })";
@@ -145,17 +150,17 @@ impl Finder<'_> {
             }
             Some(Within::Branch) | None => {}
         }
-        ways.extend(self.exchanged(path, &whole));
+        ways.extend(self.other(path).map(|other| exchanged(&whole, &other)));
         ways.extend(last);
         self.found.push(Found { start: bytes(path).start, ways });
     }
 
     /// Another variant of the same error, with the path written as it is there.
-    fn exchanged(&self, path: &syn::Path, whole: &Range<usize>) -> Option<Way> {
+    fn other(&self, path: &syn::Path) -> Option<String> {
         let text = self.source.text.get(bytes(path))?;
         let (prefix, item) = text.rsplit_once("::")?;
         let other = self.index.other_unit_variant(&self.owner_of(prefix), item)?;
-        Some(exchanged(whole, &format!("{prefix}::{other}")))
+        Some(format!("{prefix}::{other}"))
     }
 
     /// The enum that the start of a path names.
@@ -219,7 +224,7 @@ impl<'ast> Visit<'ast> for Finder<'_> {
         let receiver = bytes(&call.receiver);
         self.visit_expr(&call.receiver);
         let within = match call.method.to_string().as_str() {
-            "ok_or" | "ok_or_else" => Some(Within::OkOr { receiver }),
+            "ok_or" | "ok_or_else" => Some(Within::OkOr { receiver, whole: bytes(call) }),
             "map_err" => Some(Within::MapErr { receiver }),
             _ => None,
         };

@@ -51,12 +51,13 @@ impl<'a> Work<'a> {
         ways: &mut Ways,
     ) -> Result<Vec<Executable>, String> {
         ways.recall(sites);
+        let members = self.sources.iter().map(|source| &*source.target.package).collect();
         // What was compiled before will most likely compile again; otherwise checking is faster.
         let mut stage = if ways.is_empty() { Stage::Check } else { Stage::Tests };
         for attempt in 1..=MOST_ATTEMPTS {
             let switched = self.write(sites)?;
             let begin = Instant::now();
-            let built = build(&self.copy.root, &self.target_folder, targets, stage)?;
+            let built = build(&self.copy.root, &self.target_folder, targets, &members, stage)?;
             let time = begin.elapsed().as_secs();
             match built {
                 Built::Executables(executables) if stage == Stage::Tests => {

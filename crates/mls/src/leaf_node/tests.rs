@@ -57,6 +57,16 @@ fn group(extensions: &[(ExtensionType, Vec<u8>)]) -> GroupExtensions {
     GroupExtensions::validate(list, suite(), &TABLE).unwrap()
 }
 
+#[test]
+fn a_leaf_read_in_place_is_held_against_its_place_too() {
+    let expectation = LeafExpectation::new(suite(), &TABLE);
+    let group_id = GroupId::from(&b"group"[..]);
+    let bytes = signed(parts(1), LeafPlace::KeyPackage, 1).to_bytes();
+    let leaf = LeafNodeRef::from_bytes(&bytes, &Limits::default()).unwrap();
+    let update = LeafPlace::Update { group_id: &group_id, leaf_index: LeafIndex(1) };
+    assert_eq!(expectation.check_ref(update, &leaf), Err(Rule::LeafSource));
+}
+
 /// What happens to a leaf that differs from a valid one in one thing, and is signed.
 fn verdict(expectation: &LeafExpectation<'_>, edit: impl FnOnce(&mut LeafNodeParts)) -> Result<(), Rule> {
     let mut parts = parts(1);

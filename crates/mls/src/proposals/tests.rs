@@ -198,6 +198,8 @@ const KNOWN_TYPES: [ProposalType; 7] = [
 fn a_proposal_by_value_has_the_committer_as_its_sender() {
     let entry = ProposalEntry { sender: Sender::Member(LeafIndex(1)), ..by_value(remove(3)) };
     breaks(member(vec![entry]), Rule::SenderMayNotPropose);
+    let entry = by_value(external_init(32));
+    breaks(external(vec![entry]), Rule::SenderMayNotPropose);
 }
 
 #[test]

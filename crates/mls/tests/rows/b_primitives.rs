@@ -747,6 +747,13 @@ fn row_032_a_suite_that_is_unknown_here_is_refused() {
             head[at + 2..at + 4].copy_from_slice(&code.to_be_bytes());
             let opened = Group::open(provider, config(), 1, &stored).map(drop);
             assert_eq!(opened.unwrap_err(), Usage::UnknownCipherSuite.into());
+            let mut stored = bench.observer.as_mut().unwrap().store_whole().unwrap().writes;
+            let head = stored.get_mut(&RecordKey::HEAD).unwrap().as_mut().unwrap();
+            let at = head.windows(context.len()).position(|part| part == context).unwrap();
+            head[at + 2..at + 4].copy_from_slice(&code.to_be_bytes());
+            let stored = stored.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+            let opened = PublicGroup::open(provider, config(), 1, &stored).map(drop);
+            assert_eq!(opened.unwrap_err(), Usage::UnknownCipherSuite.into());
         }
         let honest = group_info(&bench, &made, |_| {});
         let mut welcome = made.welcome(suite(1), &honest, &SecretParts::default(), rng);

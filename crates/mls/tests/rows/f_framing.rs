@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use keyroom_crypto::{CryptoRng, Signer};
 use keyroom_insider::proposals::{add, remove};
-use keyroom_insider::{Alter, BLANK, Bench, INFO, NOW, Private, now, suite};
+use keyroom_insider::{Alter, BLANK, Bench, INFO, NOW, Private, config, now, suite};
 use keyroom_mls::config::{Config, HandshakePolicy, Inputs};
 use keyroom_mls::error::{Error, NotYet, Refusal, Retry, Rule, Usage};
-use keyroom_mls::group::{Received, propose_externally, propose_own_addition};
-use keyroom_mls::public::Observed;
+use keyroom_mls::group::{Group, JoinOptions, Received, propose_externally, propose_own_addition};
+use keyroom_mls::public::{Observed, PublicGroup};
 use keyroom_mls::public_message;
+use keyroom_rustcrypto::RUSTCRYPTO;
 use keyroom_wire::{
     CipherSuite, Commit, Content, Credential, Decode, DecodeErrorKind, Encode, ExtensionType, Extensions,
     ExternalSender, FramedContent, LeafIndex, Limits, Mac, MlsMessage, Opaque, PreSharedKeyId, PrivateMessage,
@@ -636,7 +637,20 @@ fn messages_that_are_not_framed_belong_to_other_calls() {
     let signer = bench.members[1].client.signer.as_ref();
     let info = bench.members[1].group.group_info(INFO, signer, &mut keyroom_vectors::rng(1)).unwrap();
     bench.refuses("a GroupInfo", &info, Usage::WrongMessageKind);
-    let (_, bundle) = bench.newcomer("gina");
-    let package = MlsMessage::KeyPackage(bundle.key_package).to_bytes();
+    let (gina, bundle) = bench.newcomer("gina");
+    let package = MlsMessage::KeyPackage(bundle.key_package.clone()).to_bytes();
     bench.refuses("a key package", &package, Usage::WrongMessageKind);
+
+    let rng = &mut keyroom_vectors::rng(2);
+    let bundles = std::slice::from_ref(&bundle);
+    let join = Group::join_external(suite(1), &bundle, config());
+    let observer = bench.observer.as_mut().unwrap();
+    let outcomes = [
+        Group::join(suite(1), &info, &JoinOptions::new(bundles), config(), &now(), rng).map(drop),
+        join.build(&package, gina.signer.as_ref(), &now(), rng).map(drop),
+        PublicGroup::observe(&RUSTCRYPTO, &package, None, config(), &now(), rng).map(drop),
+        observer.process(&package, &now()).map(drop),
+        observer.check_group_info(&package),
+    ];
+    assert_eq!(outcomes, [(); 5].map(|()| Err(Error::Usage(Usage::WrongMessageKind))));
 }

@@ -475,4 +475,11 @@ fn row_119_nobody_but_a_member_sends_a_private_message() {
         assert_eq!(sealed, Err(SealError::SenderNotMember));
     }
     assert_eq!(Error::from(SealError::SenderNotMember), Error::Usage(Usage::WrongMessageKind));
+    // Nor is what a member has signed to be sent in the open.
+    let content = bob.framed(bob.sender(), Content::Proposal(Proposal::Remove { removed: LeafIndex(3) }));
+    let signed = bob.sign(content, WireFormat::PUBLIC_MESSAGE, bob.signer, rng);
+    let key = bob.key(LeafIndex(1), RatchetType::Handshake, 0);
+    let guard = random_reuse_guard(rng);
+    let sealed = seal(bob.group.suite(), bob.secrets.sender_data_secret(), key, guard, &signed, Padding::None);
+    assert_eq!(sealed, Err(SealError::WireFormat));
 }

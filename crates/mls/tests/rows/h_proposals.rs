@@ -712,3 +712,19 @@ fn row_138_a_proposal_that_is_not_sent_spends_no_key() {
     let hidden = MlsMessage::PrivateMessage(hidden.make(&bench.bob(), &mut keyroom_vectors::rng(1))).to_bytes();
     bench.refuses("one more", &hidden, Refusal::TooManyProposalsOfSender);
 }
+
+#[test]
+fn a_member_proposes_no_leaf_whose_key_it_does_not_keep_and_no_external_init() {
+    let mut bench = Bench::open();
+    let rng = &mut keyroom_vectors::rng(60);
+    let leaf_node = Box::new(bench.insider(0).update(|_| {}, rng));
+    let kem_output = vec![9; 32].into();
+    for proposal in [Proposal::Update { leaf_node }, Proposal::ExternalInit { kem_output }] {
+        let Member { client, group } = &mut bench.members[0];
+        let before = group.snapshot().unwrap();
+        let refused = group.propose(proposal, b"", client.signer.as_ref(), &now(), rng).map(drop);
+        assert_eq!(refused, Err(Rule::SenderMayNotPropose.into()));
+        assert!(group.snapshot().unwrap() == before);
+    }
+    bench.goes_on();
+}

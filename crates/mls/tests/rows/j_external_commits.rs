@@ -432,3 +432,18 @@ fn row_168_a_psk_of_a_reinitialisation_proves_nothing_in_a_resync() {
     }
     bench.goes_on();
 }
+
+#[test]
+fn a_joiner_signs_with_the_key_of_its_key_package() {
+    let mut bench = Bench::open();
+    let eve = Eve::new(&mut bench);
+    let rng = &mut keyroom_vectors::rng(31);
+    let info = bench.members[0].group.group_info(INFO, bench.members[0].client.signer.as_ref(), rng).unwrap();
+    let other = Client::new("eve", suite(1), rng);
+    let join = |signer| {
+        let join = Group::join_external(suite(1), &eve.bundle, config());
+        join.build(&info, signer, &now(), &mut keyroom_vectors::rng(32)).map(drop)
+    };
+    assert_eq!(join(other.signer.as_ref()), Err(Usage::WrongSigner.into()));
+    assert_eq!(join(eve.client.signer.as_ref()), Ok(()));
+}

@@ -588,11 +588,12 @@ fn row_181_who_is_removed_is_out_for_good() {
     assert!(staged.removes_us());
     assert_eq!(*group.status(), Status::Active, "not before it is applied");
     let verdict = staged.questions().accept_unseen();
+    let out = Error::Usage(Usage::NotMember);
+    assert_eq!(staged.export("label", b"", 32).map(drop).unwrap_err(), out, "the next epoch is not for us");
     let (applied, changes) = group.apply(staged, &verdict).unwrap();
     assert_eq!((applied, changes.deleted), (Applied::Removed, true));
     assert_eq!(*group.status(), Status::Removed);
 
-    let out = Error::Usage(Usage::NotMember);
     let signer = client.signer.as_ref();
     assert_eq!(group.encrypt(b"x", b"", signer, rng).map(drop).unwrap_err(), out);
     assert_eq!(group.propose(remove(3), b"", signer, &now(), rng).map(drop).unwrap_err(), out);
@@ -729,6 +730,8 @@ fn row_184_the_welcome_of_a_commit_that_lost_is_gone() {
     assert_eq!(lost.map(drop).unwrap_err(), Error::Usage(Usage::StaleCommit));
     let again = bench.members[0].group.pending_commit(id, &now());
     assert_eq!(again.map(drop).unwrap_err(), Error::Usage(Usage::NoSuchPendingCommit));
+    let discarded = bench.members[0].group.discard(id);
+    assert_eq!(discarded.map(drop).unwrap_err(), Error::Usage(Usage::NoSuchPendingCommit));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Section M: Welcome and GroupInfo.
 
-use keyroom_crypto::Secret;
+use keyroom_crypto::{Secret, labels};
 use keyroom_insider::{
     Alter, BLANK, Bench, Client, Forged, INFO, Made, NOW, SecretParts, commit, config, flipped, now, suite,
 };
@@ -210,6 +210,24 @@ fn row_211_a_group_info_that_its_signer_has_not_signed_is_refused() {
     assert_eq!(check(&|info| info.signer = LeafIndex(3)), Err(Rule::GroupInfoSignature.into()));
     let unsigned = |info: &mut GroupInfo| info.signature = flipped(info.signature.as_slice(), 5).as_slice().into();
     assert_eq!(check(&unsigned), Err(Rule::GroupInfoSignature.into()));
+    // What a member has signed that is not so, is wrong nevertheless.
+    let signed = |change: &dyn Fn(&mut GroupInfo)| {
+        check(&|info| {
+            change(info);
+            let signer = members[1].client.signer.as_ref();
+            info.signature = labels::sign_with_label(signer, "GroupInfoTBS", &info.tbs(), &mut rng()).unwrap();
+        })
+    };
+    assert_eq!(signed(&|_| {}), Ok(()));
+    let tag = |info: &mut GroupInfo| info.confirmation_tag = vec![0; 32].as_slice().into();
+    assert_eq!(signed(&tag), Err(Rule::ConfirmationTag.into()));
+    let old = members[0].group.tree().clone();
+    let tree = |info: &mut GroupInfo| {
+        let mut other = old.clone();
+        other.remove(LeafIndex(3)).unwrap();
+        info.extensions.set(ExtensionType::RATCHET_TREE, other.export().unwrap());
+    };
+    assert_eq!(signed(&tree), Err(Rule::TreesDiffer.into()));
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::error::Rule;
 
 fn small() -> RatchetLimits {
     RatchetLimits { max_forward: 100, max_skipped_per_sender: 4, max_skipped_total: 6 }
@@ -16,7 +17,7 @@ fn row_111_a_replayed_generation_is_refused() {
         assert_eq!(take.open(&mut tree, &limits).unwrap().0, take.reference(4));
         assert_eq!(error(&mut tree, take, &limits), SecretTreeError::Consumed);
     }
-    assert_eq!(error(&mut tree, Take::application(2, 5), &limits).rule(), Some(crate::error::Rule::GenerationConsumed));
+    assert_eq!(error(&mut tree, Take::application(2, 5), &limits).rule(), Some(Rule::GenerationConsumed));
 }
 
 #[test]
@@ -33,7 +34,9 @@ fn row_112_generations_far_ahead_are_refused_and_the_limit_itself_is_not() {
 fn row_106_a_leaf_outside_the_tree_is_refused() {
     let limits = small();
     for (depth, leaf) in [(0, 1), (4, 16), (4, u32::MAX), (31, 1 << 31)] {
-        assert_eq!(error(&mut tree(depth), Take::application(leaf, 0), &limits), SecretTreeError::LeafOutside);
+        let refused = error(&mut tree(depth), Take::application(leaf, 0), &limits);
+        assert_eq!(refused, SecretTreeError::LeafOutside);
+        assert_eq!(refused.rule(), Some(Rule::SenderNotMember));
     }
     for (depth, leaf) in [(0, 0), (4, 15), (31, (1 << 31) - 1), (32, u32::MAX)] {
         assert!(Take::application(leaf, 0).open(&mut tree(depth), &limits).is_ok());

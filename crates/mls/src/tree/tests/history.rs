@@ -4,10 +4,11 @@ use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use keyroom_wire::{Encode, HpkePublicKey, LeafIndex, LeafNode, LeafNodeSource, Limits};
+use keyroom_wire::{Encode, GroupId, HpkePublicKey, LeafIndex, LeafNode, LeafNodeSource, Limits};
 
 use super::model::{Model, Random};
 use super::suite::TestSuite;
+use crate::record::ChangeSet;
 use crate::tree::page::{Content, Kid, Page};
 use crate::tree::{Leaf, NodeId, Tree, TreeError};
 
@@ -207,6 +208,30 @@ fn an_operation_that_fails_leaves_the_tree_as_it_was() {
     pair.add(&mut random);
     assert_eq!(pair.tree.add(leaf, 8), Err(TreeError::TooManyLeaves { limit: 8 }));
     pair.check();
+}
+
+#[test]
+fn nothing_that_takes_hashes_is_given_between_a_change_and_the_next_hash() {
+    let mut random = Random(4);
+    let mut pair = Pair::of_size(8, 32, &mut random);
+    pair.tree.tree_hash().unwrap();
+    let old = pair.tree.clone();
+    pair.tree.remove(LeafIndex(5)).unwrap();
+    let refused = TreeError::NotHashed;
+    assert_eq!(pair.tree.node_hash(NodeId::leaf(LeafIndex(0))).map(drop).unwrap_err(), refused);
+    assert_eq!(pair.tree.summary().unwrap_err(), refused);
+    assert_eq!(pair.tree.verify_parent_hashes().unwrap_err(), refused);
+    let mut changes = ChangeSet::new(GroupId::default(), 0);
+    assert_eq!(pair.tree.changes(&old, &mut changes).unwrap_err(), refused);
+    assert!(changes.writes.is_empty());
+}
+
+#[test]
+fn who_is_outside_the_tree_has_no_path() {
+    let tree = Pair::of_size(8, 32, &mut Random(4)).tree;
+    for outside in [8, 9, u32::MAX] {
+        assert_eq!(tree.filtered_direct_path(LeafIndex(outside)), Err(TreeError::OutOfRange));
+    }
 }
 
 #[test]
