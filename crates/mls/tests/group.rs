@@ -442,6 +442,12 @@ fn a_member_changes_its_signature_key_and_credential() {
     let Member { client, group } = &mut members[0];
     let with_old_key = group.encrypt(b"hi", b"", client.signer.as_ref(), rng);
     assert_eq!(with_old_key.unwrap_err(), Error::Usage(Usage::WrongSigner));
+    let wrong = Error::Usage(Usage::WrongSigner);
+    let signer = client.signer.as_ref();
+    assert_eq!(group.commit().build(signer, &now(), rng).map(drop).unwrap_err(), wrong);
+    assert_eq!(group.group_info(INFO, signer, rng).map(drop).unwrap_err(), wrong);
+    let removal = Proposal::Remove { removed: LeafIndex(1) };
+    assert_eq!(group.propose(removal, b"", signer, &now(), rng).map(drop).unwrap_err(), wrong);
     members[0].client = newer;
     let message = members[0].send("new key", rng);
     assert_eq!(members[1].read(&message).1, "alice 2");

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use keyroom_crypto::{CryptoRng, Secret, Signer};
-use keyroom_insider::Disk;
+use keyroom_insider::{Bench, Disk};
 use keyroom_insider::{NOW, admission, below, count, seed, sent, suite};
 use keyroom_mls::config::{Config, HandshakePolicy, Inputs};
 use keyroom_mls::error::Error;
@@ -16,7 +16,9 @@ use keyroom_mls::group::{
 };
 use keyroom_mls::key_package::{KeyPackageBuilder, KeyPackageBundle};
 use keyroom_mls::leaf_node::lifetime_from;
-use keyroom_mls::record::{ChangeSet, RecordKind};
+use keyroom_mls::public::PublicGroup;
+use keyroom_mls::record::{ChangeSet, RecordKey, RecordKind, RecordValue};
+use keyroom_rustcrypto::RUSTCRYPTO;
 use keyroom_wire::{Credential, Extensions, GroupId, LeafIndex, Proposal, Psk};
 
 const INFO: GroupInfoContent = GroupInfoContent { tree: TreeDelivery::Inside, external: ExternalJoins::Allowed };
@@ -633,5 +635,32 @@ fn a_record_that_is_not_the_one_written_is_noticed() {
     }
     for kind in [RecordKind::Head, RecordKind::Epoch, RecordKind::Leaf, RecordKind::Page, RecordKind::IndexLog] {
         assert!(noticed.get(&kind).is_some_and(|times| *times > 0), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_head_of_another_version_or_with_more_behind_it_is_corrupt() {
+    let mut bench = Bench::open();
+    let member = bench.members[0].group.snapshot().unwrap();
+    let written = bench.observer.as_mut().unwrap().store_whole().unwrap().writes;
+    let observer: BTreeMap<_, _> = written.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+    let config = bench.members[0].group.config().clone();
+    let open_group = |records: &BTreeMap<RecordKey, RecordValue>| {
+        Group::open(&RUSTCRYPTO, Arc::new(config.clone()), 1, records).map(drop).err()
+    };
+    let open_public = |records: &BTreeMap<RecordKey, RecordValue>| {
+        PublicGroup::open(&RUSTCRYPTO, Arc::new(config.clone()), 1, records).map(drop).err()
+    };
+    assert_eq!((open_group(&member), open_public(&observer)), (None, None));
+    let damages: [fn(&mut RecordValue); 2] = [|head| head[0] ^= 1, |head| head.push(0)];
+    for damage in damages {
+        let damaged = |records: &BTreeMap<RecordKey, RecordValue>| {
+            let mut records = records.clone();
+            damage(records.get_mut(&RecordKey::HEAD).unwrap());
+            records
+        };
+        let corrupt = Some(Error::Corrupt(RecordKey::HEAD));
+        assert_eq!(open_group(&damaged(&member)), corrupt);
+        assert_eq!(open_public(&damaged(&observer)), corrupt);
     }
 }

@@ -392,3 +392,18 @@ fn leaves_of_the_official_trees_are_valid() {
         assert_eq!(verify_leaf_signatures(suite, &group_id, leaves), Ok(()));
     }
 }
+
+#[test]
+fn row_195_a_bad_signature_is_found_among_more_leaves_than_are_gathered() {
+    let good = signed(parts(1), LeafPlace::KeyPackage, 1);
+    let bad = LeafNode { signature: vec![0; 64].into(), ..good.clone() }.to_bytes();
+    let good = good.to_bytes();
+    let [good, bad] = [&good, &bad].map(|bytes| LeafNodeRef::from_bytes(bytes, &Limits::default()).unwrap());
+    let more = 5_000;
+    for place in [0, more - 1] {
+        let leaf = |index| if index == place { bad.clone() } else { good.clone() };
+        let leaves = (0..more).map(|index| (LeafIndex(index), leaf(index)));
+        let refused = verify_leaf_signatures(suite(), &GroupId::from(&b"group"[..]), leaves);
+        assert_eq!(refused, Err(InvalidLeaf { leaf_index: LeafIndex(place), rule: Rule::LeafSignature }));
+    }
+}

@@ -11,9 +11,9 @@ use keyroom_mls::key_package::KeyPackageBundle;
 use keyroom_mls::public::PublicGroup;
 use keyroom_rustcrypto::RUSTCRYPTO;
 use keyroom_wire::{
-    CipherSuite, Credential, CredentialType, Decode, Encode, ExtensionType, Extensions, GroupId, GroupInfo, LeafIndex,
-    LeafNode, MlsMessage, Opaque, PreSharedKeyId, Proposal, ProposalType, ProtocolVersion, Psk, ReInit,
-    RequiredCapabilities, ResumptionPskUsage, Welcome,
+    CipherSuite, Credential, CredentialType, Decode, Encode, ExtensionType, Extensions, ExternalPub, GroupId,
+    GroupInfo, LeafIndex, LeafNode, MlsMessage, Opaque, PreSharedKeyId, Proposal, ProposalType, ProtocolVersion, Psk,
+    ReInit, RequiredCapabilities, ResumptionPskUsage, Welcome,
 };
 
 use super::readers::{Readers, change_leaf, rng};
@@ -228,6 +228,11 @@ fn row_211_a_group_info_that_its_signer_has_not_signed_is_refused() {
         info.extensions.set(ExtensionType::RATCHET_TREE, other.export().unwrap());
     };
     assert_eq!(signed(&tree), Err(Rule::TreesDiffer.into()));
+    let external_pub = |info: &mut GroupInfo| {
+        let key = ExternalPub { external_pub: vec![9; 31].into() };
+        info.extensions.set(ExtensionType::EXTERNAL_PUB, key.to_bytes());
+    };
+    assert_eq!(signed(&external_pub), Err(Rule::InvalidPublicKey.into()));
 }
 
 #[test]

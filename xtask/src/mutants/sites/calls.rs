@@ -1,4 +1,4 @@
-//! The calls that only check: what returns nothing but an error, and is called for that alone.
+//! The calls that only judge: what changes nothing and returns nothing but an error.
 //!
 //! A rule is enforced on several paths by one function that several others call. Taking the error
 //! out of that function says nothing about a path that forgets to call it; taking out the call does.
@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
-use syn::{Expr, GenericArgument, ImplItemFn, ItemFn, ItemImpl, ItemMod, PathArguments, ReturnType, Signature, Stmt};
+use syn::{
+    Expr, FnArg, GenericArgument, ImplItemFn, ItemFn, ItemImpl, ItemMod, PathArguments, ReturnType, Signature, Stmt,
+};
 use syn::{TraitItemFn, Type};
 
 use super::{Site, Way, bytes, removed};
@@ -46,7 +48,8 @@ struct Judges {
 
 impl Judges {
     fn add(&mut self, signature: &Signature) {
-        if error_alone(signature).is_some_and(|error| !OF_STORAGE.contains(&error.as_str())) {
+        let judges = error_alone(signature).is_some_and(|error| !OF_STORAGE.contains(&error.as_str()));
+        if judges && !signature.inputs.iter().any(changes) {
             self.names.insert(signature.ident.to_string());
         }
     }
@@ -63,6 +66,14 @@ impl<'ast> Visit<'ast> for Judges {
 
     fn visit_trait_item_fn(&mut self, item: &'ast TraitItemFn) {
         self.add(&item.sig);
+    }
+}
+
+/// Whether something that is handed over may be changed.
+fn changes(input: &FnArg) -> bool {
+    match input {
+        FnArg::Receiver(receiver) => receiver.mutability.is_some(),
+        FnArg::Typed(argument) => matches!(&*argument.ty, Type::Reference(of) if of.mutability.is_some()),
     }
 }
 
@@ -84,7 +95,7 @@ fn error_alone(signature: &Signature) -> Option<String> {
 }
 
 /// An error is as good as none.
-const IGNORED: &str = " { Err(_) if # => Ok(()), outcome => outcome })";
+const IGNORED: &str = ") { Err(_) if # => Ok(()), outcome => outcome })";
 
 struct Call {
     function: String,
@@ -121,7 +132,7 @@ impl Finder<'_> {
         let function = self.function.clone().unwrap_or_default();
         let function = self.owner.iter().cloned().chain([function]).collect::<Vec<_>>().join("::");
         let line = call.span().start().line;
-        self.found.push(Call { function, callee, line, way: removed(&bytes(call), "(match ", IGNORED) });
+        self.found.push(Call { function, callee, line, way: removed(&bytes(call), "(match (", IGNORED) });
     }
 }
 
@@ -181,7 +192,7 @@ mod tests {
     use super::*;
 
     fn found(code: &str) -> Vec<String> {
-        let judges = "fn check(a: u8) -> Result<(), Rule> {} fn ask() -> Result<(), Missing> {} fn make() -> Result<u8, Rule> {}";
+        let judges = "fn check(a: u8) -> Result<(), Rule> {} fn ask() -> Result<(), Missing> {} fn make() -> Result<u8, Rule> {} fn add(&mut self) -> Result<(), Rule> {}";
         let sources = [Source::of_text("crates/mls/src/a.rs", code), Source::of_text("crates/wire/src/b.rs", judges)];
         let put = |site: Site| {
             let [Way { bytes, before, behind, kind: Kind::Removed }] = &site.ways[..] else { panic!("{site:?}") };
@@ -197,9 +208,9 @@ mod tests {
     #[test]
     fn the_verdict_of_a_call_that_only_judges_is_ignored() {
         assert_eq!(
-            found("impl A { fn f() -> u8 { self.check(1)?; ask()?; let b = make()?; b } }"),
-            ["crates/mls/src/a.rs::A::f calls check 1: impl A { fn f() -> u8 { (match self.check(1) \
-              { Err(_) if # => Ok(()), outcome => outcome })?; ask()?; let b = make()?; b } }"]
+            found("impl A { fn f() -> u8 { self.check(1)?; ask()?; self.add()?; let b = make()?; b } }"),
+            ["crates/mls/src/a.rs::A::f calls check 1: impl A { fn f() -> u8 { (match (self.check(1)) \
+              { Err(_) if # => Ok(()), outcome => outcome })?; ask()?; self.add()?; let b = make()?; b } }"]
         );
     }
 
@@ -217,7 +228,7 @@ mod tests {
         assert_eq!(
             last,
             ["crates/mls/src/a.rs::f calls check 1: fn f() -> Result<(), Error> \
-                    { (match check(1) { Err(_) if # => Ok(()), outcome => outcome }) }"]
+                    { (match (check(1)) { Err(_) if # => Ok(()), outcome => outcome }) }"]
         );
         assert!(found("fn f() -> Result<u8, Error> { check(1) }").is_empty());
     }

@@ -227,10 +227,13 @@ fn nothing_that_takes_hashes_is_given_between_a_change_and_the_next_hash() {
 }
 
 #[test]
-fn who_is_outside_the_tree_has_no_path() {
-    let tree = Pair::of_size(8, 32, &mut Random(4)).tree;
-    for outside in [8, 9, u32::MAX] {
-        assert_eq!(tree.filtered_direct_path(LeafIndex(outside)), Err(TreeError::OutOfRange));
+fn who_is_outside_the_tree_has_no_path_and_no_leaf() {
+    let mut random = Random(4);
+    let mut tree = Pair::of_size(8, 32, &mut random).tree;
+    let leaf = Leaf::from(&random.new_leaf(32));
+    for outside in [8, 9, u32::MAX].map(LeafIndex) {
+        assert_eq!(tree.filtered_direct_path(outside), Err(TreeError::OutOfRange));
+        assert_eq!(tree.set_committed_leaf(outside, leaf.clone()), Err(TreeError::OutOfRange));
     }
 }
 
