@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use keyroom_crypto::{CryptoRng, Secret, Signer};
-use keyroom_insider::{Bench, Disk};
+use keyroom_insider::{Bench, Disk, Member};
 use keyroom_insider::{NOW, admission, below, count, seed, sent, suite};
 use keyroom_mls::config::{Config, HandshakePolicy, Inputs};
 use keyroom_mls::error::Error;
@@ -662,5 +662,26 @@ fn a_head_of_another_version_or_with_more_behind_it_is_corrupt() {
         let corrupt = Some(Error::Corrupt(RecordKey::HEAD));
         assert_eq!(open_group(&damaged(&member)), corrupt);
         assert_eq!(open_public(&damaged(&observer)), corrupt);
+    }
+}
+
+#[test]
+fn what_waits_is_corrupt_with_more_behind_it() {
+    let mut bench = Bench::open();
+    let rng = &mut keyroom_vectors::rng(5);
+    let message = bench.insider(2).proposal(Proposal::Remove { removed: LeafIndex(1) }, rng);
+    bench.keep(2, &message);
+    let Member { client, group } = &mut bench.members[0];
+    group.commit().build(client.signer.as_ref(), &Inputs::at(NOW), rng).unwrap();
+    let records = group.snapshot().unwrap();
+    let open = |records: &BTreeMap<RecordKey, RecordValue>| {
+        Group::open(&RUSTCRYPTO, Arc::new(group.config().clone()), 1, records).map(drop).err()
+    };
+    assert_eq!(open(&records), None);
+    for kind in [RecordKind::Proposal, RecordKind::Pending] {
+        let key = *records.keys().find(|key| key.kind == kind).unwrap();
+        let mut damaged = records.clone();
+        damaged.get_mut(&key).unwrap().push(0);
+        assert_eq!(open(&damaged), Some(Error::Corrupt(key)));
     }
 }

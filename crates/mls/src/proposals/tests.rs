@@ -327,6 +327,7 @@ fn number_and_size_are_bounded_before_anything_else() {
     assert_eq!(member(many(21)), Err(ListError::TooManyProposals));
     breaks(member(many(20)), Rule::DuplicateGroupContextExtensions);
     assert_eq!(member((0..4).map(|n| by_value(psk(n))).collect()), Err(ListError::TooManyPsks));
+    assert_eq!(external((0..4).map(|n| joins(psk(n))).collect()), Err(ListError::TooManyPsks));
     let body = Opaque::from(vec![0; 1 << 20]);
     let large = Proposal::Custom { proposal_type: CUSTOM, body };
     assert_eq!(member(vec![by_value(large)]), Err(ListError::TooManyProposals));

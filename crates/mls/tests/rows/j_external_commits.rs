@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use keyroom_crypto::Secret;
 use keyroom_insider::proposals::{add, extensions, external_psk, group_context, psk, reinit, remove, resumption_psk};
-use keyroom_insider::{Alter, BLANK, Bench, Client, INFO, Init, Made, Member, config, now, suite};
+use keyroom_insider::{Alter, BLANK, Bench, Client, EXTENSION, INFO, Init, Made, Member, NOW, config, now, suite};
 use keyroom_mls::config::{Config, Inputs};
 use keyroom_mls::error::{Error, NotYet, Rule, Usage};
 use keyroom_mls::group::{ExternalJoin, Group};
 use keyroom_mls::identity::{Judgement, Question, Questions};
-use keyroom_mls::key_package::KeyPackageBundle;
+use keyroom_mls::key_package::{KeyPackageBuilder, KeyPackageBundle};
+use keyroom_mls::leaf_node::lifetime_from;
 use keyroom_mls::proposals::{CommitUse, PathNeed, ProposalTable, ProposalTypeEntry, SenderType};
 use keyroom_mls::public::Observed;
 use keyroom_wire::{
-    Credential, CredentialType, LeafIndex, LeafNodeSource, Proposal, ProposalOrRef, ProposalRef, ProposalType, Psk,
-    ResumptionPskUsage, Sender,
+    Credential, CredentialType, Encode, ExtensionType, LeafIndex, LeafNodeSource, Proposal, ProposalOrRef, ProposalRef,
+    ProposalType, Psk, RequiredCapabilities, ResumptionPskUsage, Sender,
 };
 
 /// Without a key: the insider puts in the one that it encapsulates.
@@ -244,7 +245,7 @@ fn row_163_an_external_commit_is_signed_by_the_key_of_its_leaf() {
     let mut forged = honest.message.clone();
     let by_bob = bob.sign(forged.content.clone(), keyroom_wire::WireFormat::PUBLIC_MESSAGE, bob.signer, rng);
     forged.auth.signature = by_bob.auth.signature;
-    let forged = keyroom_wire::Encode::to_bytes(&keyroom_wire::MlsMessage::PublicMessage(forged));
+    let forged = Encode::to_bytes(&keyroom_wire::MlsMessage::PublicMessage(forged));
     bench.refuses("by a member", &forged, Rule::MessageSignature);
     // Who removes Dana does not sign with the key of Dana's leaf either, but with that of the new one.
     let resync =
@@ -253,7 +254,7 @@ fn row_163_an_external_commit_is_signed_by_the_key_of_its_leaf() {
     let mut forged = resync.message.clone();
     let by_dana = dana.sign(forged.content.clone(), keyroom_wire::WireFormat::PUBLIC_MESSAGE, dana.signer, rng);
     forged.auth.signature = by_dana.auth.signature;
-    let forged = keyroom_wire::Encode::to_bytes(&keyroom_wire::MlsMessage::PublicMessage(forged));
+    let forged = Encode::to_bytes(&keyroom_wire::MlsMessage::PublicMessage(forged));
     bench.refuses("by the member removed", &forged, Rule::MessageSignature);
     let private = Alter { wire_format: Some(keyroom_wire::WireFormat::PRIVATE_MESSAGE), ..Alter::default() };
     let message = eve.commits(&bench, vec![init()], &private);
@@ -446,4 +447,20 @@ fn a_joiner_signs_with_the_key_of_its_key_package() {
     };
     assert_eq!(join(other.signer.as_ref()), Err(Usage::WrongSigner.into()));
     assert_eq!(join(eve.client.signer.as_ref()), Ok(()));
+}
+
+#[test]
+fn a_joiner_who_lacks_what_the_group_requires_makes_no_commit() {
+    let mut bench = Bench::open();
+    let required = RequiredCapabilities { extension_types: vec![EXTENSION], ..RequiredCapabilities::default() };
+    bench.commit(0, |commit| {
+        commit.extensions(extensions(&[(ExtensionType::REQUIRED_CAPABILITIES.0, &required.to_bytes())]))
+    });
+    let rng = &mut keyroom_vectors::rng(33);
+    let info = bench.members[0].group.group_info(INFO, bench.members[0].client.signer.as_ref(), rng).unwrap();
+    let eve = Client::new("eve", suite(1), rng);
+    let builder = KeyPackageBuilder::new(suite(1), Credential::basic(b"eve"), lifetime_from(NOW, 1000));
+    let bundle = builder.build(eve.signer.as_ref(), rng).unwrap();
+    let join = Group::join_external(suite(1), &bundle, config()).build(&info, eve.signer.as_ref(), &now(), rng);
+    assert_eq!(join.map(drop), Err(Rule::LeafLacksRequiredExtension.into()));
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use keyroom_crypto::CryptoRng;
 use keyroom_insider::proposals::{add, extensions, external_psk, group_context, reinit, remove};
 use keyroom_insider::{
-    Alter, BLANK, Bench, Client, Disk, INFO, Insider, Member, Recipients, SecretParts, admission, commit, config,
-    flipped, now, room, sent, suite,
+    Alter, BLANK, Bench, Client, Disk, INFO, Insider, Member, Private, Recipients, SecretParts, admission, commit,
+    config, flipped, now, room, sent, suite,
 };
 use keyroom_mls::config::{Config, HandshakePolicy, Inputs};
 use keyroom_mls::error::{Error, NotYet, Rule, Usage};
@@ -635,6 +635,9 @@ fn row_182_a_group_that_was_reinitialised_is_at_rest() {
     let verdict = observing.questions().accept_unseen();
     let mut observer = observing.accept(&verdict).unwrap();
     let late = members[1].send("before the end", rng);
+    let bob = Insider::new(&members[1].group, members[1].client.signer.as_ref());
+    let rival = bob.commit(vec![], &Alter::default(), rng).bytes();
+    let Received::Commit(rival) = members[0].group.process(&rival, &now()).unwrap().received else { panic!() };
     let (end, _) = commit(&mut members, 0, rng, |builder| builder.propose(reinit(1)));
     let Ok(Observed::Commit(staged)) = observer.process(&end, &now()) else { panic!("a commit") };
     let verdict = staged.questions().accept_unseen();
@@ -647,6 +650,8 @@ fn row_182_a_group_that_was_reinitialised_is_at_rest() {
         bob.commit(vec![reinit(1)], &Alter::default(), rng).bytes(),
         bob.proposal(remove(2), rng),
     ];
+    let hidden = [Content::Proposal(remove(2)), Content::Application(b"new"[..].into())]
+        .map(|content| MlsMessage::PrivateMessage(Private::new(content).make(&bob, rng)).to_bytes());
     let over = || Error::Rule(Rule::GroupReinitialised);
     let Member { client, group } = &mut members[0];
     let disk = Disk { records: group.snapshot().unwrap(), version: group.version() };
@@ -656,6 +661,12 @@ fn row_182_a_group_that_was_reinitialised_is_at_rest() {
         assert_eq!(stored.process(message, &now()).map(drop).unwrap_err(), over(), "nor after a restart");
         assert_eq!(observer.process(message, &now()).map(drop).unwrap_err(), over());
     }
+    for message in &hidden {
+        assert_eq!(group.process(message, &now()).map(drop).unwrap_err(), over());
+    }
+    let verdict = rival.questions().accept_unseen();
+    assert_eq!(group.apply(rival, &verdict).map(drop).unwrap_err(), over());
+    assert_eq!(group.next_generation().unwrap_err(), over());
     let signer = client.signer.as_ref();
     assert_eq!(group.encrypt(b"x", b"", signer, rng).map(drop).unwrap_err(), over());
     assert_eq!(group.propose(remove(2), b"", signer, &now(), rng).map(drop).unwrap_err(), over());

@@ -317,6 +317,7 @@ fn a_malformed_summary_is_refused() {
     // Nobody is in it, and yet there are keys in it; behind the bytes for the levels and the depth.
     let empty = [&summary[..2], &[0; 4], &summary[6..]].concat();
     assert!(Tree::from_summary(pair.suite, &empty).is_err());
+    assert!(Tree::from_summary(pair.suite, &[&summary[..], &[0]].concat()).is_err());
     for cut in 0..summary.len() {
         assert!(Tree::from_summary(pair.suite, &summary[..cut]).is_err());
     }
