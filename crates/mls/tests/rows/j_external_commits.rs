@@ -454,7 +454,7 @@ fn a_joiner_who_lacks_what_the_group_requires_makes_no_commit() {
     let mut bench = Bench::open();
     let required = RequiredCapabilities { extension_types: vec![EXTENSION], ..RequiredCapabilities::default() };
     bench.commit(0, |commit| {
-        commit.extensions(extensions(&[(ExtensionType::REQUIRED_CAPABILITIES.0, &required.to_bytes())]))
+        commit.extensions(extensions(&[(ExtensionType::REQUIRED_CAPABILITIES, &required.to_bytes())]))
     });
     let rng = &mut keyroom_vectors::rng(33);
     let info = bench.members[0].group.group_info(INFO, bench.members[0].client.signer.as_ref(), rng).unwrap();
