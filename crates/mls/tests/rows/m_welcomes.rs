@@ -210,13 +210,21 @@ fn row_211_a_group_info_that_its_signer_has_not_signed_is_refused() {
     assert_eq!(check(&|info| info.signer = LeafIndex(3)), Err(Rule::GroupInfoSignature.into()));
     let unsigned = |info: &mut GroupInfo| info.signature = flipped(info.signature.as_slice(), 5).as_slice().into();
     assert_eq!(check(&unsigned), Err(Rule::GroupInfoSignature.into()));
-    // What a member has signed that is not so, is wrong nevertheless.
+}
+
+#[test]
+fn a_group_info_that_does_not_fit_the_epoch_is_refused_though_a_member_has_signed_it() {
+    let readers = Readers::new();
+    let Bench { members, observer, .. } = &readers.bench;
+    let honest = members[1].group.group_info(INFO, members[1].client.signer.as_ref(), &mut rng()).unwrap();
+    let observer = observer.as_ref().unwrap();
+    let Ok(MlsMessage::GroupInfo(info)) = MlsMessage::from_bytes(&honest, &config().limits) else { panic!() };
     let signed = |change: &dyn Fn(&mut GroupInfo)| {
-        check(&|info| {
-            change(info);
-            let signer = members[1].client.signer.as_ref();
-            info.signature = labels::sign_with_label(signer, "GroupInfoTBS", &info.tbs(), &mut rng()).unwrap();
-        })
+        let mut info = info.clone();
+        change(&mut info);
+        let signer = members[1].client.signer.as_ref();
+        info.signature = labels::sign_with_label(signer, "GroupInfoTBS", &info.tbs(), &mut rng()).unwrap();
+        observer.check_group_info(&MlsMessage::GroupInfo(info).to_bytes())
     };
     assert_eq!(signed(&|_| {}), Ok(()));
     let tag = |info: &mut GroupInfo| info.confirmation_tag = vec![0; 32].as_slice().into();
