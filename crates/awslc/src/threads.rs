@@ -2,6 +2,7 @@
 
 use keyroom_crypto::parts::{Batch, Sequential, SuiteParts};
 use keyroom_crypto::{CryptoError, SealJob, VerifyJob, hpke};
+use keyroom_ed25519_batch::Crew;
 use keyroom_wire::HpkeCiphertext;
 use rayon::prelude::*;
 
@@ -12,6 +13,8 @@ const AT_ONCE: usize = 2;
 /// From this number on Ed25519 signatures are added up: below, the tests of torsion at the end outweigh what
 /// adding saves.
 const BATCH: usize = 512;
+/// Signatures that one thread adds up at a time at most: decoded they take some two megabytes.
+const MOST: usize = 4_096;
 
 /// One thread per available core, the calling one included.
 #[derive(Clone, Copy, Debug)]
@@ -43,13 +46,22 @@ impl Batch for Threads {
     }
 }
 
+impl Crew for Threads {
+    fn map<T: Sync, R: Send>(&self, items: &[T], work: impl Fn(usize, &T) -> R + Sync) -> Vec<R> {
+        items.par_iter().enumerate().map(|(position, item)| work(position, item)).collect()
+    }
+}
+
 /// Verifies Ed25519 signatures by adding them up, if there are enough; `single` is the check of one.
-pub(crate) fn add_up(jobs: &[VerifyJob<'_>], single: impl Fn(&VerifyJob<'_>) -> bool) -> Option<Result<(), usize>> {
+pub(crate) fn add_up(
+    jobs: &[VerifyJob<'_>],
+    single: impl Fn(&VerifyJob<'_>) -> bool + Sync,
+) -> Option<Result<(), usize>> {
     if jobs.len() < BATCH {
         return None;
     }
-    // An eighth each: small enough to keep all cores busy to the end.
-    let size = (jobs.len() / 8).clamp(128, keyroom_ed25519_batch::CHUNK);
-    let chunks: Vec<_> = jobs.par_chunks(size).map(keyroom_ed25519_batch::check).collect();
-    Some(keyroom_ed25519_batch::conclude(jobs, size, &chunks, single))
+    // One chunk for each thread, unless that would be too much memory: the larger it is, the less an
+    // addition costs.
+    let size = jobs.len().div_ceil(rayon::current_num_threads()).min(MOST);
+    Some(keyroom_ed25519_batch::verify(&Threads, size, jobs, single))
 }

@@ -10,38 +10,37 @@ use curve25519_dalek::traits::{Identity, IsIdentity, VartimeMultiscalarMul};
 use keyroom_crypto::VerifyJob;
 use sha2::{Digest, Sha512};
 
-use crate::draw::Draw;
-use crate::{TESTS, passes_filter};
+use crate::draw::{Draw, Seed};
+use crate::{Crew, TESTS, passes_filter};
 
-/// At least one signature of the chunk is bad.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rejected;
-
-/// The sums over [`TESTS`] random subsets of a chunk, whose torsion remains to be tested, and the hash
-/// that the subsets were drawn from.
-#[derive(Clone, Debug)]
-pub struct SubsetSums {
-    sums: Vec<EdwardsPoint>,
-    seed: [u8; 64],
+/// The signatures of a chunk, decoded.
+pub(crate) struct Chunk {
+    terms: Vec<Term>,
+    transcript: [u8; 64],
 }
 
-/// Checks the equations of a chunk up to torsion.
-///
-/// # Errors
-/// [`Rejected`] if a signature is bad for another reason than torsion.
-pub fn check(jobs: &[VerifyJob<'_>]) -> Result<SubsetSums, Rejected> {
-    let terms = jobs.iter().map(Term::parse).collect::<Option<Vec<_>>>().ok_or(Rejected)?;
-    let mut transcript = Sha512::new();
-    for term in &terms {
-        transcript.update(term.challenge.as_bytes());
-        transcript.update(term.s.as_bytes());
+impl Chunk {
+    /// `None` if a key or signature is not even well-formed.
+    pub(crate) fn read(jobs: &[VerifyJob<'_>]) -> Option<Self> {
+        let terms = jobs.iter().map(Term::parse).collect::<Option<Vec<_>>>()?;
+        let mut transcript = Sha512::new();
+        for term in &terms {
+            transcript.update(term.challenge.as_bytes());
+            transcript.update(term.s.as_bytes());
+        }
+        Some(Self { terms, transcript: transcript.finalize().into() })
     }
-    let mut draw = Draw::new(transcript);
-    if !equations_hold(&terms, &mut draw) {
-        return Err(Rejected);
+
+    /// The hash over everything that decides whether the signatures are good.
+    pub(crate) const fn transcript(&self) -> &[u8; 64] {
+        &self.transcript
     }
-    let residues: Vec<EdwardsPoint> = terms.iter().map(Term::residue).collect();
-    Ok(SubsetSums { sums: sums_of_subsets(&residues, &mut draw), seed: draw.seed() })
+
+    /// Checks the equations up to torsion; `None` if one of them does not hold.
+    pub(crate) fn check(&self, seed: &Seed, number: usize) -> Option<Sums> {
+        let mut draw = Draw::new(seed, number);
+        equations_hold(&self.terms, &mut draw).then(|| Sums::over(self.terms.iter().map(Term::residue), &mut draw))
+    }
 }
 
 /// A signature decoded: `[s]B = r + [challenge]key` is to be shown.
@@ -71,8 +70,8 @@ impl Term {
     fn residue(&self) -> EdwardsPoint {
         let [low, ..] = self.challenge.as_bytes();
         let doubled = |point: EdwardsPoint| point + point;
-        let mut product = EdwardsPoint::identity();
-        for bit in [4, 2, 1] {
+        let mut product = if low & 4 == 0 { EdwardsPoint::identity() } else { self.key };
+        for bit in [2, 1] {
             product = doubled(product);
             if low & bit != 0 {
                 product += self.key;
@@ -97,62 +96,50 @@ fn equations_hold(terms: &[Term], draw: &mut Draw) -> bool {
     EdwardsPoint::vartime_multiscalar_mul(scalars, points).is_small_order()
 }
 
-/// The sum over each of [`TESTS`] random subsets. Groups of five share a table of their 32 sums, so that
-/// a test costs one addition a group.
-fn sums_of_subsets(points: &[EdwardsPoint], draw: &mut Draw) -> Vec<EdwardsPoint> {
-    const GROUP: usize = 5;
-    let mut sums = vec![EdwardsPoint::identity(); TESTS];
-    for group in points.chunks(GROUP) {
-        let mut table = vec![EdwardsPoint::identity()];
-        let mut subsets = Vec::with_capacity(GROUP);
-        for point in group {
-            let with: Vec<EdwardsPoint> = table.iter().map(|sum| sum + point).collect();
-            table.extend(with);
-            subsets.push(draw.subsets());
-        }
-        for (test, sum) in sums.iter_mut().enumerate() {
-            let members = subsets.iter().enumerate();
-            let index = members.fold(0, |index, (place, bits)| index | usize::from(bits >> test & 1 == 1) << place);
-            if let Some(subset) = table.get(index) {
-                *sum += subset;
+/// The sums over [`TESTS`] random subsets of a chunk, whose torsion remains to be tested.
+pub(crate) struct Sums(Vec<EdwardsPoint>);
+
+/// Tests whose sums are made together: each point is added once, into the bucket for those of the tests
+/// that it takes part in.
+const TOGETHER: usize = 8;
+
+impl Sums {
+    fn over(points: impl Iterator<Item = EdwardsPoint>, draw: &mut Draw<'_>) -> Self {
+        let mut buckets = vec![[EdwardsPoint::identity(); 1 << TOGETHER]; TESTS / TOGETHER];
+        for point in points {
+            let subsets = draw.subsets();
+            for (buckets, tests) in buckets.iter_mut().zip(subsets) {
+                if let Some(bucket) = buckets.get_mut(usize::from(tests)) {
+                    *bucket += point;
+                }
             }
         }
-    }
-    sums
-}
-
-impl SubsetSums {
-    #[cfg(test)]
-    pub(crate) fn of_sums(sums: Vec<EdwardsPoint>, seed: [u8; 64]) -> Self {
-        Self { sums, seed }
-    }
-
-    /// The same test over subsets of these sums, drawn from what all chunks hold.
-    ///
-    /// Without it each chunk's share in a test would depend on that chunk alone, and a signer with
-    /// defects in several chunks could search for shares that cancel, chunk against chunk, in a
-    /// small power of the time that the number of tests promises.
-    pub(crate) fn mixed(chunks: &[&Self]) -> Vec<Self> {
-        if let [only] = chunks {
-            return vec![(*only).clone()];
-        }
-        let mut transcript = Sha512::new();
-        for chunk in chunks {
-            transcript.update(chunk.seed);
-        }
-        let mut draw = Draw::new(transcript);
-        let mix = |chunk: &&Self| Self { sums: sums_of_subsets(&chunk.sums, &mut draw), seed: chunk.seed };
-        chunks.iter().map(mix).collect()
+        Self(buckets.into_iter().flat_map(sums_of_buckets).collect())
     }
 
     /// Whether the sums, sum by sum over the chunks, are free of torsion.
-    pub(crate) fn are_torsion_free(chunks: &[Self]) -> bool {
+    pub(crate) fn are_torsion_free(crew: &impl Crew, chunks: &[Self]) -> bool {
         let mut sums = vec![EdwardsPoint::identity(); TESTS];
         for chunk in chunks {
-            for (sum, addend) in sums.iter_mut().zip(&chunk.sums) {
+            for (sum, addend) in sums.iter_mut().zip(&chunk.0) {
                 *sum += addend;
             }
         }
-        sums.iter().all(|sum| sum.is_identity() || sum.is_torsion_free())
+        crew.map(&sums, |_, sum| sum.is_identity() || sum.is_torsion_free()).into_iter().all(|free| free)
     }
+}
+
+/// For each bit the sum of all buckets in whose number it is set.
+fn sums_of_buckets(mut buckets: [EdwardsPoint; 1 << TOGETHER]) -> [EdwardsPoint; TOGETHER] {
+    let mut sums = [EdwardsPoint::identity(); TOGETHER];
+    for (bit, total) in sums.iter_mut().enumerate().rev() {
+        // What is left are the numbers below 2^(bit + 1). The upper half has the bit; it is folded into
+        // the lower one for the bits below.
+        let (low, high) = buckets.split_at_mut(1 << bit);
+        for (low, high) in low.iter_mut().zip(&*high) {
+            *total += high;
+            *low += high;
+        }
+    }
+    sums
 }

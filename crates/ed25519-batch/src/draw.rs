@@ -5,23 +5,32 @@ use sha2::{Digest, Sha512};
 
 use crate::TESTS;
 
-/// Draws 64 bytes at a time: the hash over the seed and a counter.
-pub(crate) struct Draw {
-    seed: [u8; 64],
+/// What everything is drawn from: the hash over all that is verified.
+pub(crate) struct Seed([u8; 64]);
+
+impl Seed {
+    /// From the hashes over the chunks.
+    pub(crate) fn over<'a>(transcripts: impl Iterator<Item = &'a [u8; 64]>) -> Self {
+        let mut hash = Sha512::new();
+        transcripts.for_each(|transcript| hash.update(transcript));
+        Self(hash.finalize().into())
+    }
+}
+
+/// Draws 64 bytes at a time: the hash over the seed, the number of the chunk and a counter.
+pub(crate) struct Draw<'a> {
+    seed: &'a Seed,
+    chunk: u64,
     counter: u64,
     block: [u8; 64],
     used: usize,
 }
 
-impl Draw {
-    /// From the hash over everything that is verified.
-    pub(crate) fn new(transcript: Sha512) -> Self {
-        Self { seed: transcript.finalize().into(), counter: 0, block: [0; 64], used: 64 }
-    }
-
-    /// What everything is drawn from.
-    pub(crate) const fn seed(&self) -> [u8; 64] {
-        self.seed
+impl<'a> Draw<'a> {
+    /// What is drawn for a chunk.
+    pub(crate) fn new(seed: &'a Seed, chunk: usize) -> Self {
+        let chunk = u64::try_from(chunk).unwrap_or(u64::MAX);
+        Self { seed, chunk, counter: 0, block: [0; 64], used: 64 }
     }
 
     /// A random factor of 128 bits.
@@ -33,17 +42,14 @@ impl Draw {
     }
 
     /// One bit for each test: whether the signature is in its subset.
-    pub(crate) fn subsets(&mut self) -> u128 {
-        const BYTES: usize = TESTS / 8;
-        let mut bytes = [0; 16];
-        let (low, _) = bytes.split_at_mut(BYTES);
-        low.copy_from_slice(&self.bytes::<BYTES>());
-        u128::from_le_bytes(bytes)
+    pub(crate) fn subsets(&mut self) -> [u8; TESTS / 8] {
+        self.bytes()
     }
 
     fn bytes<const N: usize>(&mut self) -> [u8; N] {
         if self.block.len() - self.used < N {
-            let hash = Sha512::new().chain_update(self.seed).chain_update(self.counter.to_le_bytes());
+            let place = [self.chunk.to_le_bytes(), self.counter.to_le_bytes()].concat();
+            let hash = Sha512::new().chain_update(self.seed.0).chain_update(place);
             (self.block, self.used) = (hash.finalize().into(), 0);
             self.counter += 1;
         }

@@ -17,12 +17,11 @@
 //!    misses a defect with probability of at most one half. [`TESTS`] random sums of these sums, over
 //!    all chunks, are then tested.
 //!
-//! The factors and subsets of a chunk are drawn from a hash over its challenges and signatures, and the
-//! subsets of the sums from the hashes of all chunks: same input, same verdict. A wrong one has
-//! probability 2^-95 for each attempt of a signer who tries signatures until the subsets suit it. What
-//! is drawn from one chunk alone is not enough: the defects of several chunks could then be tried
-//! independently of each other and matched, as birthdays are, which takes 2^48 attempts with two
-//! chunks and far fewer with more.
+//! Factors and subsets are drawn from a hash over the challenges and signatures of all chunks: same
+//! input, same verdict. A wrong one has probability 2^-95 for each attempt of a signer who tries
+//! signatures until the subsets suit it. What was drawn from one chunk alone would not be enough: the
+//! defects of several chunks could then be tried independently of each other and matched, as birthdays
+//! are, which takes 2^48 attempts with two chunks and far fewer with more.
 #![no_std]
 
 extern crate alloc;
@@ -34,64 +33,75 @@ use alloc::vec::Vec;
 
 use keyroom_crypto::{VerifyJob, ed25519_filter};
 
-pub use chunk::{Rejected, SubsetSums, check};
+use chunk::{Chunk, Sums};
+use draw::Seed;
 
-/// How many random subsets are tested for torsion: each stage misses a defect with probability 2^-96.
+/// How many random subsets are tested for torsion: together they miss a defect with probability 2^-96.
 pub const TESTS: usize = 96;
 
-/// The number of signatures from which a batch is meant to be faster than single checks on one thread:
-/// the tests of torsion come once for all chunks, whatever their number. An estimate, to be measured.
+/// The number of signatures from which a batch is faster than single checks on the same number of
+/// threads. The tests of torsion come once, whatever the number of signatures.
 pub const WORTH_IT: usize = 256;
 
-/// Signatures that are added up at a time. Twice as many would gain little and cost more when one of
-/// them is bad.
-pub const CHUNK: usize = 256;
+/// Signatures that [`Alone`] adds up at a time: twice as many would gain little and take twice the memory.
+pub const CHUNK: usize = 2_048;
 
-/// Verifies the signatures; `single` is the check of one, and decides which one is reported.
-///
-/// # Errors
-/// The position of the first signature that `single` refuses.
-pub fn verify(jobs: &[VerifyJob<'_>], single: impl Fn(&VerifyJob<'_>) -> bool) -> Result<(), usize> {
-    if jobs.len() < WORTH_IT {
-        return verify_singly(jobs, 0, single);
-    }
-    let chunks: Vec<_> = jobs.chunks(CHUNK).map(check).collect();
-    conclude(jobs, CHUNK, &chunks, single)
+/// Who does the work: one thread or several.
+pub trait Crew {
+    /// What `work` makes of each item and its position, in the order of the items.
+    fn map<T: Sync, R: Send>(&self, items: &[T], work: impl Fn(usize, &T) -> R + Sync) -> Vec<R>;
 }
 
-/// The verdict over chunks of `size` signatures each, the last one excepted, that [`check`] has seen.
-/// Chunks after the first rejected one may be left out.
+/// One thread.
+#[derive(Clone, Copy, Debug)]
+pub struct Alone;
+
+impl Crew for Alone {
+    fn map<T: Sync, R: Send>(&self, items: &[T], work: impl Fn(usize, &T) -> R + Sync) -> Vec<R> {
+        items.iter().enumerate().map(|(position, item)| work(position, item)).collect()
+    }
+}
+
+/// Verifies the signatures, `chunk` of them at a time; `single` is the check of one, and decides which
+/// one is reported.
 ///
 /// # Errors
 /// The position of the first signature that `single` refuses.
-pub fn conclude(
+pub fn verify(
+    crew: &impl Crew,
+    chunk: usize,
     jobs: &[VerifyJob<'_>],
-    size: usize,
-    chunks: &[Result<SubsetSums, Rejected>],
-    single: impl Fn(&VerifyJob<'_>) -> bool,
+    single: impl Fn(&VerifyJob<'_>) -> bool + Sync,
 ) -> Result<(), usize> {
-    let good: Vec<&SubsetSums> = chunks.iter().map_while(|chunk| chunk.as_ref().ok()).collect();
-    let suspect = first_with_torsion(&good).unwrap_or(good.len());
-    let begin = suspect.saturating_mul(size);
-    match jobs.get(begin..) {
-        Some(rest) if !rest.is_empty() => {
-            // Everything before is good. The suspect holds a bad signature; should it not, the rest
-            // has not been judged yet and is.
-            verify_singly(rest, begin, single)
-        }
-        _ => Ok(()),
-    }
+    let begin = if jobs.len() < WORTH_IT { Some(0) } else { suspect(crew, chunk, jobs) };
+    let Some((begin, rest)) = begin.and_then(|begin| Some((begin, jobs.get(begin..)?))) else { return Ok(()) };
+    // Everything before is good. The suspect holds a bad signature; should it not, the rest has not
+    // been judged yet and is.
+    let runs: Vec<&[VerifyJob<'_>]> = rest.chunks(RUN).collect();
+    let failed = crew.map(&runs, |_, run| run.iter().position(|job| !single(job)));
+    let first = failed.into_iter().enumerate().find_map(|(run, place)| Some(begin + run * RUN + place?));
+    first.map_or(Ok(()), Err)
 }
 
-fn verify_singly(jobs: &[VerifyJob<'_>], begin: usize, single: impl Fn(&VerifyJob<'_>) -> bool) -> Result<(), usize> {
-    let failed = jobs.iter().position(|job| !single(job));
-    failed.map_or(Ok(()), |position| Err(begin.saturating_add(position)))
+/// Single checks that a thread makes at a time.
+const RUN: usize = 32;
+
+/// Where the first chunk begins that holds a bad signature, as far as a batch can tell; `None` if all are
+/// good.
+pub fn suspect(crew: &impl Crew, chunk: usize, jobs: &[VerifyJob<'_>]) -> Option<usize> {
+    let size = chunk.max(1);
+    let parts: Vec<&[VerifyJob<'_>]> = jobs.chunks(size).collect();
+    let read: Vec<Chunk> = crew.map(&parts, |_, jobs| Chunk::read(jobs)).into_iter().map_while(|chunk| chunk).collect();
+    let seed = Seed::over(read.iter().map(Chunk::transcript));
+    let sums = crew.map(&read, |number, chunk| chunk.check(&seed, number));
+    let good: Vec<Sums> = sums.into_iter().map_while(|sums| sums).collect();
+    let first = first_with_torsion(crew, &good).unwrap_or(good.len());
+    (first < parts.len()).then(|| first.saturating_mul(size))
 }
 
 /// The first chunk up to which the sums have torsion, found by halving.
-fn first_with_torsion(chunks: &[&SubsetSums]) -> Option<usize> {
-    let mixed = SubsetSums::mixed(chunks);
-    let is_free = |count: usize| mixed.get(..count).is_none_or(SubsetSums::are_torsion_free);
+fn first_with_torsion(crew: &impl Crew, chunks: &[Sums]) -> Option<usize> {
+    let is_free = |count: usize| chunks.get(..count).is_none_or(|chunks| Sums::are_torsion_free(crew, chunks));
     if is_free(chunks.len()) {
         return None;
     }
@@ -106,28 +116,4 @@ fn first_with_torsion(chunks: &[&SubsetSums]) -> Option<usize> {
 /// Whether the bytes of key and signature pass the filter that both single and batch checks apply.
 fn passes_filter(job: &VerifyJob<'_>) -> bool {
     ed25519_filter::accepts(job.public_key, job.signature)
-}
-
-#[cfg(test)]
-mod tests {
-    use curve25519_dalek::constants::EIGHT_TORSION;
-
-    use super::*;
-
-    fn chunk(number: u8, torsion: usize) -> SubsetSums {
-        let sum = EIGHT_TORSION.get(torsion).copied().unwrap_or_default();
-        SubsetSums::of_sums([sum; TESTS].to_vec(), [number; 64])
-    }
-
-    /// What a signer looks for who tries signatures in two chunks until the shares cancel in every test.
-    #[test]
-    fn defects_that_cancel_from_chunk_to_chunk_in_every_test_are_found() {
-        for (one, other) in [(4, 4), (1, 7), (2, 6)] {
-            let chunks = [chunk(0, 0), chunk(1, one), chunk(2, 0), chunk(3, other)];
-            let chunks: Vec<&SubsetSums> = chunks.iter().collect();
-            assert_eq!(first_with_torsion(&chunks), Some(1));
-        }
-        let honest = [chunk(0, 0), chunk(1, 0)];
-        assert_eq!(first_with_torsion(&honest.iter().collect::<Vec<_>>()), None);
-    }
 }

@@ -7,7 +7,7 @@ use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::scalar::Scalar;
 use ed25519_dalek::{Verifier, VerifyingKey};
 use keyroom_crypto::{VerifyJob, ed25519_filter};
-use keyroom_ed25519_batch::{CHUNK, WORTH_IT, check, conclude, verify};
+use keyroom_ed25519_batch::{Alone, WORTH_IT, suspect};
 use sha2::{Digest, Sha512};
 
 struct Signed {
@@ -49,6 +49,13 @@ fn single(job: &VerifyJob<'_>) -> bool {
     ed25519_filter::accepts(job.public_key, job.signature)
         && VerifyingKey::try_from(job.public_key)
             .is_ok_and(|key| key.verify(job.message, &job.signature.try_into().unwrap()).is_ok())
+}
+
+/// Small chunks, so that there are several.
+const CHUNK: usize = 256;
+
+fn verify(jobs: &[VerifyJob<'_>], single: impl Fn(&VerifyJob<'_>) -> bool + Sync) -> Result<(), usize> {
+    keyroom_ed25519_batch::verify(&Alone, CHUNK, jobs, single)
 }
 
 fn verdict(signed: &[Signed]) -> Result<(), usize> {
@@ -112,7 +119,7 @@ fn ten_thousand_torsioned_signatures_get_the_verdict_of_the_single_check() {
     for case in &bad {
         let job = [case.job()];
         // A chunk of its own, without the last resort.
-        assert_eq!(conclude(&job, 1, &[check(&job)], |_| false), Err(0), "what single checks refuse fails");
+        assert_eq!(suspect(&Alone, 1, &job), Some(0), "what single checks refuse fails");
     }
     let mut among_good: Vec<VerifyJob<'_>> = good.iter().map(Signed::job).collect();
     for (case, place) in bad.iter().zip([0, 255, 256, 700, 1_000]) {
@@ -157,5 +164,18 @@ fn encodings_that_are_not_canonical_or_of_small_order_are_refused_in_a_batch() {
             signed[150] = case;
             assert_eq!(verdict(&signed), if expected { Ok(()) } else { Err(150) });
         }
+    }
+}
+
+/// In many chunks, one signature each: the subsets are drawn over all of them.
+#[test]
+fn defects_that_cancel_from_chunk_to_chunk_are_found() {
+    for (one, other) in [(1, 7), (2, 6), (4, 4), (3, 5)] {
+        let mut signed: Vec<Signed> = (0..20).map(Signed::honest).collect();
+        signed[3] = Signed::new(3, EIGHT_TORSION[0], EIGHT_TORSION[one]);
+        signed[17] = Signed::new(17, EIGHT_TORSION[0], EIGHT_TORSION[other]);
+        let jobs: Vec<_> = signed.iter().map(Signed::job).collect();
+        assert_eq!(suspect(&Alone, 1, &jobs), Some(3));
+        assert_eq!(suspect(&Alone, 20, &jobs), Some(0));
     }
 }

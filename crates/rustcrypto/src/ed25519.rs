@@ -4,6 +4,7 @@ use core::fmt;
 use ed25519_dalek::{Signer as _, SigningKey, Verifier as _, VerifyingKey};
 use keyroom_crypto::parts::SignatureScheme;
 use keyroom_crypto::{CryptoError, CryptoRng, Secret, Signer, VerifyJob, Zeroizing, ed25519_filter};
+use keyroom_ed25519_batch::Alone;
 use keyroom_wire::{Signature, SignaturePublicKey};
 
 /// Ed25519 (RFC 8032), with the rule of [`ed25519_filter`].
@@ -38,7 +39,8 @@ impl SignatureScheme for Ed25519 {
 
     fn verify_many(&self, jobs: &[VerifyJob<'_>]) -> Option<Result<(), usize>> {
         let single = |job: &VerifyJob<'_>| self.verify(job.public_key, job.message, job.signature).is_ok();
-        (jobs.len() >= keyroom_ed25519_batch::WORTH_IT).then(|| keyroom_ed25519_batch::verify(jobs, single))
+        let worth_it = jobs.len() >= keyroom_ed25519_batch::WORTH_IT;
+        worth_it.then(|| keyroom_ed25519_batch::verify(&Alone, keyroom_ed25519_batch::CHUNK, jobs, single))
     }
 }
 

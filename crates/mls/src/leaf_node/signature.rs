@@ -9,7 +9,7 @@ pub(super) const LABEL: &str = "LeafNodeTBS";
 
 /// Signatures gathered before they are checked: enough for a provider to spread over its threads,
 /// few enough that the messages take a few megabytes.
-pub(crate) const GATHERED: usize = 4_096;
+pub(crate) const GATHERED: usize = 16_384;
 
 /// A leaf of a tree that breaks a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
