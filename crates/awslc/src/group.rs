@@ -70,9 +70,14 @@ impl DiffieHellman for Group {
     }
 
     fn validate(&self, public: &[u8]) -> Result<(), CryptoError> {
-        let small_order = matches!(self.form, Form::Montgomery)
-            && <&[u8; 32]>::try_from(public).is_ok_and(x25519_filter::is_small_order);
-        if small_order { Err(CryptoError::InvalidPublicKey) } else { self.public(public).map(drop) }
+        match self.form {
+            // Every string of the right length is a u-coordinate.
+            Form::Montgomery => match <&[u8; 32]>::try_from(public) {
+                Ok(public) if !x25519_filter::is_small_order(public) => Ok(()),
+                _ => Err(CryptoError::InvalidPublicKey),
+            },
+            Form::Uncompressed { .. } => self.public(public).map(drop),
+        }
     }
 
     fn exchange(&self, private: &[u8], public: &[u8]) -> Result<Exchange, CryptoError> {

@@ -2,7 +2,9 @@
 
 use alloc::vec::Vec;
 
-use keyroom_wire::{Encode, HpkeCiphertext, KeyPackageRef, Opaque, ProposalRef, Signature, write_vector};
+use keyroom_wire::{
+    Encode, HpkeCiphertext, KeyPackageRef, Opaque, ProposalRef, Signature, length_header, write_vector,
+};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -110,24 +112,13 @@ pub fn expand_with_label_into(
     context: &[u8],
     out: &mut [u8],
 ) -> Result<(), CryptoError> {
-    let length = u16::try_from(out.len()).map_err(|_| CryptoError::OutputTooLong)?;
-    let mut header = Vec::with_capacity(label.len() + 24);
-    length.encode(&mut header);
-    write_label(&mut header, label);
-    // The context may be long: its length header is written on its own, its bytes are passed as a part.
-    let mut context_header = Vec::with_capacity(4);
-    write_length(&mut context_header, context.len());
-    suite.kdf().expand(secret, &[&header, &context_header, context], out)
-}
-
-fn write_length(out: &mut Vec<u8>, length: usize) {
-    let length = u32::try_from(length).unwrap_or(u32::MAX);
-    let [a, b, c, d] = length.to_be_bytes();
-    match length {
-        0..0x40 => out.push(d),
-        0x40..0x4000 => out.extend_from_slice(&[0x40 | c, d]),
-        _ => out.extend_from_slice(&[0x80 | a, b, c, d]),
-    }
+    let length = u16::try_from(out.len()).map_err(|_| CryptoError::OutputTooLong)?.to_be_bytes();
+    // In parts, so that nothing is put together in memory: keys are derived by the dozen.
+    let (label_header, label_width) = length_header(PREFIX.len() + label.len());
+    let (context_header, context_width) = length_header(context.len());
+    let label_header = label_header.get(..label_width).unwrap_or_default();
+    let context_header = context_header.get(..context_width).unwrap_or_default();
+    suite.kdf().expand(secret, &[&length, label_header, PREFIX, label, context_header, context], out)
 }
 
 /// `ExpandWithLabel(secret, label, context, length)` (§8).

@@ -253,7 +253,8 @@ pub(crate) fn write_opaque(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-fn length_header(length: usize) -> ([u8; 4], usize) {
+/// The length prefix of a vector (§2.1.2) and how many of these bytes it has: 1, 2 or 4.
+pub fn length_header(length: usize) -> ([u8; 4], usize) {
     let wide = u32::try_from(length).unwrap_or(u32::MAX);
     let [a, b, c, d] = wide.to_be_bytes();
     match wide {

@@ -40,7 +40,7 @@ mod ratchet_tree;
 pub use code_points::{
     CipherSuite, CredentialType, ExtensionType, ProposalType, ProtocolVersion, WireFormat, is_grease,
 };
-pub use codec::{Decode, Encode, Reader, write_vector};
+pub use codec::{Decode, Encode, Reader, length_header, write_vector};
 pub use commit::{Commit, HpkeCiphertext, ProposalOrRef, UpdatePath, UpdatePathNode};
 pub use credential::Credential;
 pub use error::{DecodeError, DecodeErrorKind};

@@ -106,21 +106,30 @@ impl<'a> Subtree<'a> {
     pub(super) fn children(&self) -> Result<Option<(Self, Self)>, TreeError> {
         let (Some(left), Some(right)) = (self.node.left(), self.node.right()) else { return Ok(None) };
         self.require()?;
-        let child = |node, side| {
-            let place = match self.page() {
-                None => Place::Absent,
-                Some((page, position)) => {
-                    let position = position * 2 + side;
-                    if page.is_kid(position) {
-                        Place::Kid { kid: page.kid(position), hash: page.hash(position, self.geometry), top: TOP }
-                    } else {
-                        Place::Inside { page, position }
-                    }
+        Ok(Some((self.child(left, 0), self.child(right, 1))))
+    }
+
+    /// The child on the way to the leaf; `None` for a leaf.
+    pub(super) fn child_towards(&self, leaf: LeafIndex) -> Result<Option<Self>, TreeError> {
+        let (Some(left), Some(right)) = (self.node.left(), self.node.right()) else { return Ok(None) };
+        self.require()?;
+        Ok(Some(if left.covers(leaf) { self.child(left, 0) } else { self.child(right, 1) }))
+    }
+
+    /// The child on one side, once it is known that the node is in memory and no leaf.
+    fn child(&self, node: NodeId, side: Position) -> Self {
+        let place = match self.page() {
+            None => Place::Absent,
+            Some((page, position)) => {
+                let position = position * 2 + side;
+                if page.is_kid(position) {
+                    Place::Kid { kid: page.kid(position), hash: page.hash(position, self.geometry), top: TOP }
+                } else {
+                    Place::Inside { page, position }
                 }
-            };
-            Self { node, geometry: self.geometry, place }
+            }
         };
-        Ok(Some((child(left, 0), child(right, 1))))
+        Self { node, geometry: self.geometry, place }
     }
 
     /// The child on the way to the leaf and the other one; `None` for a leaf.
@@ -153,8 +162,8 @@ impl Tree {
         }
         let mut at = self.root();
         while at.node.height > node.height {
-            match at.children_towards(node.first_leaf())? {
-                Some((towards, _)) => at = towards,
+            match at.child_towards(node.first_leaf())? {
+                Some(towards) => at = towards,
                 None => return Ok(None),
             }
         }
