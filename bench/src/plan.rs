@@ -79,7 +79,7 @@ impl Plan {
 
     /// Messages of each length after each commit.
     pub fn messages(&self) -> usize {
-        3
+        10
     }
 
     /// Adds and removes after each join.

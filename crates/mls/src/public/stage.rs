@@ -350,8 +350,7 @@ impl Change {
     ) -> Result<(LeafIndex, Vec<PathStep>), Error> {
         let leaf = Leaf::from(&path.leaf_node);
         let leaf_index = self.place_committer(committer, config)?;
-        let place = LeafPlace::Commit { group_id: &self.state.context.group_id, leaf_index };
-        self.expectation(config, inputs).validate(place, path.leaf_node.clone())?;
+        // The shape is cheaper to check than a signature.
         let steps = self.state.tree.filtered_direct_path(leaf_index)?;
         crate::group::path::check_shape(&self.tree_before_adds, &steps, &path.nodes)?;
         let keys: Vec<HpkePublicKey> = path.nodes.iter().map(|node| node.encryption_key.clone()).collect();
@@ -359,6 +358,8 @@ impl Change {
             self.state.suite.kem().validate_public_key(key.as_slice()).map_err(|_| Rule::InvalidPublicKey)?;
         }
         check_distinct(&leaf, &keys)?;
+        let place = LeafPlace::Commit { group_id: &self.state.context.group_id, leaf_index };
+        self.expectation(config, inputs).validate(place, path.leaf_node.clone())?;
         let parent_hash = self.fill_path(leaf_index, &steps, &keys)?;
         if leaf.parent_hash() != Some(parent_hash.as_slice()) {
             return Err(Rule::PathParentHash.into());

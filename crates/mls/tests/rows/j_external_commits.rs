@@ -304,7 +304,7 @@ fn row_165_a_joiner_takes_the_leftmost_leaf_that_is_free_after_the_remove() {
     let message = eve.commits(&bench, vec![init(), remove(1)], &elsewhere(BLANK.0));
     bench.refuses("the leaf that was free before", &message, Rule::LeafSignature);
     let message = eve.commits(&bench, vec![init()], &elsewhere(6));
-    bench.refuses("not the leftmost", &message, Rule::LeafSignature);
+    bench.refuses("not the leftmost", &message, Rule::PathLength);
     let signed_here = Alter { leaf_index: Some(BLANK), ..elsewhere(6) };
     let message = eve.commits(&bench, vec![init()], &signed_here);
     bench.refuses("a path of another leaf", &message, Rule::PathLength);

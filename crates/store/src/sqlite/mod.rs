@@ -263,6 +263,8 @@ fn connect(path: &Path, options: SqliteOptions) -> Result<Connection, StoreError
         ("temp_store", "MEMORY"),
         ("trusted_schema", "OFF"),
         ("cell_size_check", "ON"),
+        // In KiB. What is read again lies in the groups' own memory, not here.
+        ("cache_size", "-256"),
         // Emptied by `scrub`, which also cuts it off.
         ("wal_autocheckpoint", "0"),
     ] {
