@@ -20,7 +20,6 @@ use clap::Parser;
 use crate::cli::{Arguments, Command, Compare};
 use crate::machine::Setting;
 use crate::measure::{Budget, measure, report_resident};
-use crate::primitives::Primitives;
 use crate::report::Report;
 use crate::subject::Kind;
 
@@ -41,7 +40,6 @@ fn run(arguments: &Compare) -> ExitCode {
     let plan = arguments.plan();
     let tables = !arguments.json && !arguments.markdown;
     let setting = Setting::here();
-    let before = Primitives::measure();
     if tables {
         report::table::print_preface(&setting, &plan);
     }
@@ -49,19 +47,17 @@ fn run(arguments: &Compare) -> ExitCode {
     for members in plan.sizes() {
         measured.push(measure(members, &plan, &mut budget));
         if let Some(newest) = measured.last().filter(|_| tables) {
-            report::table::print(newest, &before);
+            report::table::print(newest);
         }
     }
-    // The fastest that was seen, before or after.
-    let primitives = before.fastest(Primitives::measure());
-    let verdicts = targets::judge(&measured, &primitives);
-    let report = Report { setting, primitives, measured, verdicts };
+    let verdicts = targets::judge(&measured);
+    let report = Report { setting, measured, verdicts };
     if arguments.json {
         println!("{:#}", report::json::document(&report));
     } else if arguments.markdown {
         print!("{}", report::markdown::table(&report));
     } else {
-        report::table::print_primitives(&report.primitives);
+        report.measured.last().into_iter().for_each(report::table::print_primitives);
         report::table::print_verdicts(&report.verdicts);
     }
     let drawn = arguments.svg.as_ref().map_or(Ok(()), |path| report::svg::draw(&report, path));

@@ -55,6 +55,8 @@ impl Plan {
     /// Each round goes through all kinds, each time beginning with another.
     pub fn rounds(&self, members: u32) -> usize {
         self.rounds.unwrap_or(match (members, self.pace) {
+            (..=10, Pace::Usual) => 81,
+            (..=10, Pace::Quick) => 41,
             (..=100, Pace::Usual) => 21,
             (..=100, Pace::Quick) => 15,
             (101..=1_000, _) => 7,

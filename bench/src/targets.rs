@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use crate::measure::Measured;
 use crate::operation::{Figure, Line, Medium, Operation};
-use crate::primitives::Primitives;
 use crate::samples::Samples;
 use crate::subject::Kind;
 
@@ -190,12 +189,12 @@ pub struct Verdict {
 const MOST_SPREAD: f64 = 0.1;
 
 /// Judges all targets at the sizes that were measured.
-pub fn judge(measured: &[Measured], primitives: &Primitives) -> Vec<Verdict> {
+pub fn judge(measured: &[Measured]) -> Vec<Verdict> {
     let targets = all().into_iter().filter(|target| measured.iter().any(|size| size.members == target.members));
-    targets.map(|target| judge_one(target, measured, primitives)).collect()
+    targets.map(|target| judge_one(target, measured)).collect()
 }
 
-fn judge_one(target: Target, measured: &[Measured], primitives: &Primitives) -> Verdict {
+fn judge_one(target: Target, measured: &[Measured]) -> Verdict {
     let samples = |members: u32, kind: Kind| measured.iter().find(|size| size.members == members)?.samples.get(&kind);
     let own = samples(target.members, Kind::KeyroomAwsLc);
     let ours = own.and_then(|samples| samples.median(target.line));
@@ -216,7 +215,11 @@ fn judge_one(target: Target, measured: &[Measured], primitives: &Primitives) -> 
             let value = smaller.and_then(|samples| samples.median(target.line));
             (value, format!("at {members}"), spread_of(smaller))
         }
-        Against::Bound(_) => (primitives.lower_bound(target.line.0, target.members), "arithmetic".to_owned(), 0.0),
+        Against::Bound(_) => {
+            let size = measured.iter().find(|size| size.members == target.members);
+            let bound = size.and_then(|size| size.primitives.lower_bound(target.line.0, target.members));
+            (bound, "arithmetic".to_owned(), 0.0)
+        }
     };
     let spread = spread_of(own).max(other_spread).min(MOST_SPREAD);
     let (goal, at_least) = match target.against {
@@ -248,6 +251,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::primitives::Primitives;
 
     const LINE: Line = (Commit, Stored);
 
@@ -257,22 +261,11 @@ mod tests {
             values.iter().for_each(|value| samples.push(LINE, *value));
             (*kind, samples)
         });
-        Measured { members, samples: BTreeMap::from_iter(samples), left_out: Vec::new() }
+        Measured { members, samples: BTreeMap::from_iter(samples), left_out: Vec::new(), primitives: Primitives::ONES }
     }
 
     fn one(against: Against, measured: &[Measured]) -> Verdict {
-        let primitives = Primitives {
-            key_pair: 1.0,
-            decap: 1.0,
-            seal: 1.0,
-            open: 1.0,
-            sign: 1.0,
-            verify: 1.0,
-            hash: 1.0,
-            expand: 1.0,
-            aead: 1.0,
-        };
-        judge_one(Target { members: 1_000, line: LINE, against }, measured, &primitives)
+        judge_one(Target { members: 1_000, line: LINE, against }, measured)
     }
 
     #[test]

@@ -20,6 +20,7 @@ use self::recorder::Recorder;
 pub use self::resident::report_resident;
 use crate::operation::{Medium, Operation};
 use crate::plan::Plan;
+use crate::primitives::Primitives;
 use crate::report::units::count;
 use crate::samples::Samples;
 use crate::subject::{Kind, SUITE, now};
@@ -34,6 +35,8 @@ pub struct Measured {
     pub samples: BTreeMap<Kind, Samples>,
     /// What would have taken longer than the budget.
     pub left_out: Vec<(Kind, Part)>,
+    /// What the primitives took meanwhile.
+    pub primitives: Primitives,
 }
 
 /// What is measured in one go.
@@ -75,19 +78,20 @@ impl Part {
 /// Measures all kinds in groups of `members`.
 pub fn measure(members: u32, plan: &Plan, budget: &mut Budget) -> Measured {
     let stage = Stage::new(members, plan);
-    let mut measured = Measured { members, samples: BTreeMap::new(), left_out: Vec::new() };
+    let (mut samples_of, mut left_out, mut primitives) = (BTreeMap::new(), Vec::new(), Vec::new());
     for round in 0..plan.rounds(members) {
+        primitives.push(Primitives::measure());
         for turn in 0..Kind::ALL.len() {
             let kind = Kind::ALL[(round + turn) % Kind::ALL.len()];
             for (part, medium) in stage.parts(kind).into_iter().filter(|(_, medium)| plan.has(round, *medium)) {
                 if !budget.allows(plan.budget, members, (kind, part, medium)) {
                     if medium == Medium::Memory && round == 0 {
-                        measured.left_out.push((kind, part));
+                        left_out.push((kind, part));
                     }
                     continue;
                 }
                 let start = Instant::now();
-                let samples = measured.samples.entry(kind).or_default();
+                let samples = samples_of.entry(kind).or_default();
                 stage.run(kind, part, round, Recorder::new(samples, medium));
                 let seconds = start.elapsed().as_secs_f64();
                 budget.note(members, (kind, part, medium), seconds);
@@ -95,7 +99,7 @@ pub fn measure(members: u32, plan: &Plan, budget: &mut Budget) -> Measured {
             }
         }
     }
-    measured
+    Measured { members, samples: samples_of, left_out, primitives: Primitives::median(&primitives) }
 }
 
 /// What all kinds share at one size.

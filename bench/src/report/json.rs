@@ -5,20 +5,18 @@ use serde_json::{Map, Value, json};
 use super::Report;
 use crate::measure::Measured;
 use crate::operation::{Figure, Operation};
-use crate::primitives::Primitives;
 
 /// The document: seconds and bytes.
 pub fn document(report: &Report) -> Value {
-    let sizes: Vec<Value> = report.measured.iter().map(|measured| size(measured, &report.primitives)).collect();
+    let sizes: Vec<Value> = report.measured.iter().map(size).collect();
     json!({
         "setting": report.setting,
-        "primitives_seconds": report.primitives,
         "sizes": sizes,
         "targets": report.verdicts,
     })
 }
 
-fn size(measured: &Measured, primitives: &Primitives) -> Value {
+fn size(measured: &Measured) -> Value {
     let mut lines = Vec::new();
     for operation in Operation::ALL {
         for figure in Figure::ALL {
@@ -30,13 +28,18 @@ fn size(measured: &Measured, primitives: &Primitives) -> Value {
                     "unit": if figure.is_time() { "seconds" } else { "bytes" },
                     "kinds": kinds,
                     "ratio": super::table::ratio(measured, (operation, figure)),
-                    "bound": primitives.lower_bound(operation, measured.members).filter(|_| figure == Figure::Work),
+                    "bound": measured.primitives.lower_bound(operation, measured.members).filter(|_| figure == Figure::Work),
                 }));
             }
         }
     }
     let left_out = measured.left_out.iter().map(|(kind, part)| json!({ "kind": kind.name(), "part": part.name() }));
-    json!({ "members": measured.members, "lines": lines, "left_out": left_out.collect::<Vec<_>>() })
+    json!({
+        "members": measured.members,
+        "primitives_seconds": measured.primitives,
+        "lines": lines,
+        "left_out": left_out.collect::<Vec<_>>(),
+    })
 }
 
 fn kinds(measured: &Measured, operation: Operation, figure: Figure) -> Map<String, Value> {

@@ -8,7 +8,6 @@ pub mod units;
 
 use crate::machine::Setting;
 use crate::measure::Measured;
-use crate::primitives::Primitives;
 use crate::targets::Verdict;
 
 /// Everything that a run has found.
@@ -16,8 +15,6 @@ use crate::targets::Verdict;
 pub struct Report {
     /// Where, when and with what.
     pub setting: Setting,
-    /// What the primitives take.
-    pub primitives: Primitives,
     /// What was measured, by size.
     pub measured: Vec<Measured>,
     /// How the targets came out.

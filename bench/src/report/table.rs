@@ -5,7 +5,6 @@ use crate::machine::Setting;
 use crate::measure::{Measured, Part};
 use crate::operation::{Figure, Line, Operation};
 use crate::plan::Plan;
-use crate::primitives::Primitives;
 use crate::subject::Kind;
 use crate::targets::Verdict;
 
@@ -29,18 +28,21 @@ pub fn print_preface(setting: &Setting, plan: &Plan) {
     println!(
         "         is faster or smaller. spread: between the quartiles of keyroom aws-lc, as a share of its median."
     );
-    println!("bound    the arithmetic: the operation's primitives alone, at their fastest in this program.");
+    println!(
+        "bound    the arithmetic: the operation's primitives alone, by the faster of our two providers, measured in"
+    );
+    println!("         each round; medians like all others.");
     println!("README.md beside this program says what each line means.");
 }
 
 /// All figures of one size.
-pub fn print(measured: &Measured, primitives: &Primitives) {
+pub fn print(measured: &Measured) {
     for figure in Figure::ALL {
         let lines = Operation::ALL.map(|operation| (operation, figure));
         let shown: Vec<Line> = lines.into_iter().filter(|line| is_measured(measured, *line)).collect();
         if !shown.is_empty() {
             print_header(&format!("{} members: {}", count(measured.members), figure.name()), figure);
-            shown.into_iter().for_each(|line| print_line(measured, primitives, line));
+            shown.into_iter().for_each(|line| print_line(measured, line));
         }
     }
     for (kind, part) in &measured.left_out {
@@ -69,7 +71,7 @@ fn print_header(title: &str, figure: Figure) {
     println!("{:LABEL$}{}{:>SHORT$}{:>SHORT$}{bound:>CELL$}", "", halves(1), "ratio", "spread");
 }
 
-fn print_line(measured: &Measured, primitives: &Primitives, line: Line) {
+fn print_line(measured: &Measured, line: Line) {
     let (operation, figure) = line;
     let dash = || "-".to_owned();
     let median = |kind: Kind| measured.samples.get(&kind)?.median(line);
@@ -78,7 +80,7 @@ fn print_line(measured: &Measured, primitives: &Primitives, line: Line) {
         print!("{:>CELL$}", median(kind).map_or_else(dash, |value| show(figure, value)));
     }
     let spread = measured.samples.get(&Kind::KeyroomAwsLc).and_then(|samples| samples.spread(line));
-    let bound = primitives.lower_bound(operation, measured.members).filter(|_| figure == Figure::Work);
+    let bound = measured.primitives.lower_bound(operation, measured.members).filter(|_| figure == Figure::Work);
     print!("{:>SHORT$}", ratio(measured, line).map_or_else(dash, times));
     print!("{:>SHORT$}", spread.map_or_else(dash, |spread| format!("{:.0} %", spread * 100.0)));
     println!("{:>CELL$}", bound.map(time).unwrap_or_default());
@@ -95,10 +97,14 @@ fn is_measured(measured: &Measured, line: Line) -> bool {
     measured.samples.values().any(|samples| !samples.values(line).is_empty())
 }
 
-/// What the primitives take.
-pub fn print_primitives(primitives: &Primitives) {
-    println!("\nprimitives, at their fastest in this program");
-    primitives.named().into_iter().for_each(|(name, seconds)| println!("{name:LABEL$}{:>CELL$}", time(seconds)));
+/// What the primitives took at one size.
+pub fn print_primitives(measured: &Measured) {
+    println!("\nprimitives, at {} members", count(measured.members));
+    measured
+        .primitives
+        .named()
+        .into_iter()
+        .for_each(|(name, seconds)| println!("{name:LABEL$}{:>CELL$}", time(seconds)));
 }
 
 /// How the targets came out.

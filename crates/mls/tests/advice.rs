@@ -1,8 +1,10 @@
 //! Who follows the advice makes the commits of all others cheap.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test")]
 
-use keyroom_insider::{Member, commit, config, room};
+use keyroom_insider::{Member, commit, config, room, sent};
+use keyroom_mls::error::{Error, Usage};
 use keyroom_mls::group::CommitAdvice;
+use keyroom_wire::LeafIndex;
 
 const NAMES: [&str; 40] = [
     "00", "01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11", "12", "13", "14", "15", "16", "17", "18",
@@ -51,4 +53,18 @@ fn commits_as_advised_make_every_commit_cheap() {
     assert!(commits > 0);
     let after = ciphertexts(&members);
     assert!(before == 39 && after < 30, "{before} ciphertexts before, {after} after {commits} commits");
+}
+
+#[test]
+fn who_is_removed_gets_no_advice() {
+    let mut rng = keyroom_vectors::rng(3);
+    let mut members = room(&["alice", "bob"], 1, config(), &mut rng);
+    let (alice, rest) = members.split_first_mut().unwrap();
+    let signer = alice.client.signer.as_ref();
+    let (pending, _) =
+        alice.group.commit().remove(LeafIndex(1)).build(signer, &keyroom_insider::now(), &mut rng).unwrap();
+    let bob = &mut rest[0];
+    bob.follow(&sent(&pending));
+    assert_eq!(bob.group.commit_advice().unwrap_err(), Error::Usage(Usage::NotMember));
+    assert_eq!(bob.group.commit_ciphertexts().unwrap_err(), Error::Usage(Usage::NotMember));
 }

@@ -177,3 +177,15 @@ fn messages_in_order_are_read_in_one_call_with_one_signature_check_each() {
     let changes = backlog.changes.unwrap();
     assert!(changes.writes.len() < 10, "one change set for all: {}", changes.writes.len());
 }
+
+#[test]
+fn from_storage_a_backlog_of_many_senders_is_read_in_one_call_and_one_round() {
+    let mut rng = keyroom_vectors::rng(6);
+    let mut members = room_in(suite(1), &["alice", "bob", "carol", "dave"], config(), &mut rng);
+    let disk = reader(&mut members, &mut rng);
+    let messages: Vec<Vec<u8>> = (0..20).map(|step| members[step % 4].send(&step.to_string(), &mut rng)).collect();
+    let messages: Vec<&[u8]> = messages.iter().map(Vec::as_slice).collect();
+    let mut group = disk.open::<Group>(&config()).unwrap().0;
+    let (backlog, rounds) = disk.attempt(&mut group, |group| group.process_backlog(&messages, &now()));
+    assert_eq!((backlog.unwrap().outcomes.len(), rounds), (20, 1));
+}

@@ -30,18 +30,19 @@ pub fn verify_leaf_signatures<'a>(
     group_id: &GroupId,
     leaves: impl IntoIterator<Item = (LeafIndex, LeafNodeRef<'a>)>,
 ) -> Result<(), InvalidLeaf> {
-    let mut batch = Vec::new();
-    for (leaf_index, leaf) in leaves {
+    let signed = |(leaf_index, leaf): (LeafIndex, LeafNodeRef<'a>)| {
         let message = signed_message_ref(&leaf, group_id, leaf_index);
         let otherwise = Rule::LeafSignature;
-        let signed = Signed { public_key: leaf.signature_key, message, signature: leaf.signature, otherwise };
-        batch.push((leaf_index, signed));
-        if batch.len() == GATHERED {
-            verify_leaves(suite, &batch)?;
-            batch.clear();
+        (leaf_index, Signed { public_key: leaf.signature_key, message, signature: leaf.signature, otherwise })
+    };
+    let mut leaves = leaves.into_iter().map(signed);
+    loop {
+        let batch: Vec<_> = leaves.by_ref().take(GATHERED).collect();
+        if batch.is_empty() {
+            return Ok(());
         }
+        verify_leaves(suite, &batch)?;
     }
-    verify_leaves(suite, &batch)
 }
 
 fn verify_leaves(suite: &dyn Suite, batch: &[(LeafIndex, Signed<'_>)]) -> Result<(), InvalidLeaf> {
