@@ -2,7 +2,7 @@
 
 use keyroom_crypto::Signer;
 use keyroom_mls::config::Inputs;
-use keyroom_mls::group::{Applied, Group, JoinOptions, Status, Succession, Successor};
+use keyroom_mls::group::{Applied, Group, JoinOptions, Status, Succession, Successor, TreeDelivery};
 use keyroom_mls::key_package::KeyPackageBundle;
 use keyroom_wire::{Encode, KeyPackage, MlsMessage};
 
@@ -142,6 +142,7 @@ fn found(old: &Member, succession: Succession, signer: Box<dyn Signer>, setup: &
     let config = Setup::config(old.handshakes);
     let psks = duplicate(old.psks.iter());
     let inputs = Inputs { now: setup.now(), psks: &psks };
+    let apart = succession.welcome_tree == TreeDelivery::OutOfBand;
     let (mut group, _, pending, _) =
         old.group.succeed(suite, succession, signer.as_ref(), config, &inputs, setup.rng())?;
     let verdict = judge(pending.questions())?;
@@ -149,7 +150,7 @@ fn found(old: &Member, succession: Succession, signer: Box<dyn Signer>, setup: &
     let Applied::Epoch { admission, .. } = applied else { return Err(Failure::NothingPending) };
     let response = CreateSubgroupResponse {
         welcome: admission.welcome.unwrap_or_default(),
-        ratchet_tree: admission.ratchet_tree.unwrap_or_default(),
+        ratchet_tree: if apart { group.ratchet_tree()? } else { Vec::new() },
         ..CreateSubgroupResponse::default()
     };
     Ok((Member::new(old.identity.clone(), old.handshakes, signer, group, psks), response))
