@@ -103,7 +103,7 @@ fn index_seed(head: &[u8]) -> Vec<u8> {
 /// The leaf key and the path secret of a pending commit.
 fn pending(record: &[u8]) -> Vec<Vec<u8>> {
     let mut parts = Vec::new();
-    let mut rest = &record[3..];
+    let mut rest = &record[2..];
     while let [flag, after @ ..] = rest {
         rest = after;
         if *flag == 1 {
