@@ -181,15 +181,14 @@ async fn in_a_large_new_room_members_commit_until_commits_are_cheap() {
     }
     let invited = invitations.join_all().await.into_iter().max().unwrap();
     // Nobody but the founder has ever been told to commit; half of the tree has no keys of its own.
+    let other = clients[16].entered("meeting").await.unwrap();
     for _ in 0..2_500 {
-        if founder.view().await.unwrap().epoch > invited {
-            break;
+        let (one, two) = (founder.view().await.unwrap(), other.view().await.unwrap());
+        if one.epoch > invited && one.epoch == two.epoch {
+            assert_eq!(one.authenticator, two.authenticator);
+            return;
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    let committed = clients[16].entered("meeting").await.unwrap();
-    assert!(founder.view().await.unwrap().epoch > invited, "nobody has committed");
-    let epoch = founder.view().await.unwrap().epoch;
-    reaches(&committed, epoch).await;
-    agree(&[&founder, &committed]).await;
+    panic!("nobody has committed");
 }
