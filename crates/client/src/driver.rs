@@ -22,7 +22,7 @@ use crate::live::{MOST_EVENTS, News, Want, listen};
 use crate::options::PathUpdates;
 use crate::room::{Asked, Output, Room, Taken};
 use crate::rows::{self, Outgoing, Phase};
-use crate::slot::{PAUSE, Slot};
+use crate::slot::{LONGEST_PAUSE, PAUSE, Slot};
 use crate::stock::{self, Kind};
 use crate::transport::{Answer, HttpTransport, Request, Transport};
 use crate::view::{Agreement, View};
@@ -78,6 +78,9 @@ struct Driver {
     /// Those who wait until others can invite this device.
     reachable: Vec<Reply<()>>,
     stocked: bool,
+    /// When the server is asked again about key packages, after it did not answer.
+    restock: Option<Instant>,
+    restock_pause: Duration,
     /// The store is closed: nothing can be done any more.
     dead: bool,
     rooms: BTreeMap<RoomUri, Slot>,
@@ -151,6 +154,8 @@ impl Driver {
             stocking: false,
             reachable: Vec::new(),
             stocked: false,
+            restock: None,
+            restock_pause: PAUSE,
             dead: false,
             rooms: BTreeMap::new(),
             entering: HashMap::new(),
@@ -184,7 +189,7 @@ impl Driver {
         while !self.dead {
             self.pump();
             let times = self.rooms.values().flat_map(|slot| [slot.retry, slot.watch, slot.commit]);
-            let retry = times.flatten().chain(self.mail).min();
+            let retry = times.flatten().chain(self.mail).chain(self.restock).min();
             tokio::select! {
                 command = self.commands.recv() => match command {
                     None => break,
@@ -208,6 +213,9 @@ impl Driver {
         if due(self.mail) {
             self.mail = None;
             let _ = self.wants.send(Want::Mailbox);
+        }
+        if due(self.restock) {
+            self.ask_stock(Request::Stock);
         }
         self.commit_as_advised(now);
         let rooms: Vec<RoomUri> =
@@ -447,6 +455,7 @@ impl Driver {
         if std::mem::replace(&mut self.stocking, true) {
             return;
         }
+        self.restock = None;
         let (transport, answers) = (self.transport.clone(), self.answers.clone());
         tokio::spawn(async move {
             let answer = transport.request(request).await;
@@ -457,7 +466,8 @@ impl Driver {
     /// Makes up for the key packages that the server lacks.
     fn stock(&mut self, answer: Result<Answer, ClientError>) {
         self.stocking = false;
-        let Ok(Answer::Stock(stock)) = answer else { return };
+        let Ok(Answer::Stock(stock)) = answer else { return self.restock_later() };
+        self.restock_pause = PAUSE;
         let kinds = self.lacking(&stock);
         if kinds.is_empty() {
             self.stocked = true;
@@ -466,8 +476,17 @@ impl Driver {
         }
         match stock::fill(&self.context, &kinds, &mut self.env) {
             Ok(key_packages) => self.ask_stock(Request::Publish { key_packages }),
-            Err(error) => tracing::warn!(%error, "key packages could not be made"),
+            Err(error) => {
+                tracing::warn!(%error, "key packages could not be made");
+                self.restock_later();
+            }
         }
+    }
+
+    /// Whoever waits to be reachable would wait for the next connection otherwise.
+    fn restock_later(&mut self) {
+        self.restock = Some(Instant::now() + self.restock_pause);
+        self.restock_pause = self.restock_pause.saturating_mul(2).min(LONGEST_PAUSE);
     }
 
     fn lacking(&self, stock: &Stock) -> Vec<Kind> {

@@ -10,7 +10,7 @@ use crate::room::Room;
 
 /// How long a room waits before it asks again what the server did not answer.
 pub(crate) const PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// A room and those who wait for it.
 pub(crate) struct Slot {

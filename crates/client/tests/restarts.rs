@@ -4,6 +4,7 @@
 mod world;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -73,6 +74,36 @@ async fn a_commit_whose_answer_was_never_seen_is_found_after_a_restart() {
     hears(&room, "meanwhile").await;
     agree(&[&room, &there]).await;
     assert_eq!(world.log(room.uri()).await.len(), 3, "two commits and a text, none of them twice");
+}
+
+/// A transport whose first questions about key packages get no answer.
+struct Forgetful {
+    inner: Arc<dyn Transport>,
+    left: AtomicU32,
+}
+
+impl Transport for Forgetful {
+    fn request(&self, request: Request) -> Later<'_, Result<Answer, ClientError>> {
+        let forgets = matches!(request, Request::Stock | Request::Publish { .. });
+        if forgets && self.left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() {
+            return Box::pin(std::future::ready(Err(ClientError::Unavailable)));
+        }
+        self.inner.request(request)
+    }
+
+    fn live(&self) -> Later<'_, Result<Box<dyn Feed>, ClientError>> {
+        self.inner.live()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn key_packages_are_published_although_the_server_did_not_answer_at_first() {
+    let world = World::new().await;
+    let wrap = |inner| Arc::new(Forgetful { inner, left: AtomicU32::new(3) }) as Arc<dyn Transport>;
+    let options = world.options("alice").transport(wrap);
+    let alice = Client::open(Arc::new(MemoryStore::new()), &world.server.url(), options).await.unwrap();
+    timeout(Duration::from_secs(10), alice.reachable()).await.expect("asks again").unwrap();
+    assert_eq!(world.stock("alice").await, (world::PACKAGES, 1));
 }
 
 /// A transport that notes which texts leave the device; they may be lost on their way.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use rusqlite::Connection;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::schema::failure;
 use super::{Outcome, Verdict};
@@ -105,12 +105,12 @@ fn in_savepoint<T>(db: &Connection, operation: impl FnOnce(&Connection) -> Outco
 #[derive(Debug)]
 pub(super) struct Readers {
     free: Arc<Mutex<Vec<Connection>>>,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
 }
 
 impl Readers {
     pub(super) fn new(connections: Vec<Connection>) -> Self {
-        Self { permits: Semaphore::new(connections.len()), free: Arc::new(Mutex::new(connections)) }
+        Self { permits: Arc::new(Semaphore::new(connections.len())), free: Arc::new(Mutex::new(connections)) }
     }
 
     /// Runs a read on one snapshot of the database.
@@ -118,23 +118,26 @@ impl Readers {
         &self,
         operation: impl FnOnce(&Connection) -> Outcome<T> + Send + 'static,
     ) -> Result<T, LedgerError> {
-        let _permit = self.permits.acquire().await.map_err(|_| LedgerError::Closed)?;
-        let lent = Lent::take(&self.free).ok_or(LedgerError::Unavailable)?;
+        let permit = self.permits.clone().acquire_owned().await.map_err(|_| LedgerError::Closed)?;
+        let lent = Lent::take(&self.free, permit).ok_or(LedgerError::Unavailable)?;
         let reading = tokio::task::spawn_blocking(move || lent.read(operation));
         reading.await.map_err(|_| LedgerError::Unavailable)?.map_err(|e| failure(&e))
     }
 }
 
-/// A connection on loan from the pool, which gets it back also when the caller or the read is gone.
+/// A connection on loan from the pool, which gets it back also when the caller or the read is gone. The
+/// permit goes back after it: a caller that leaves in the middle of a read must not let in another one
+/// for whom there is no connection.
 struct Lent {
     connection: Option<Connection>,
     free: Arc<Mutex<Vec<Connection>>>,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Lent {
-    fn take(free: &Arc<Mutex<Vec<Connection>>>) -> Option<Self> {
+    fn take(free: &Arc<Mutex<Vec<Connection>>>, permit: OwnedSemaphorePermit) -> Option<Self> {
         let connection = free.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
-        Some(Self { connection: Some(connection), free: free.clone() })
+        Some(Self { connection: Some(connection), free: free.clone(), _permit: permit })
     }
 
     fn read<T>(mut self, operation: impl FnOnce(&Connection) -> Outcome<T>) -> Outcome<T> {
@@ -147,5 +150,33 @@ impl Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         self.free.lock().unwrap_or_else(PoisonError::into_inner).extend(self.connection.take());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_caller_that_leaves_during_its_read_does_not_let_in_one_for_whom_there_is_no_connection() {
+        let readers = Arc::new(Readers::new(vec![Connection::open_in_memory().unwrap()]));
+        let (reading, begun) = oneshot::channel();
+        let (release, released) = std::sync::mpsc::channel();
+        let pool = readers.clone();
+        let first = tokio::spawn(async move {
+            let read = move |_: &Connection| {
+                let _ = reading.send(());
+                let _ = released.recv();
+                Ok(())
+            };
+            pool.run(read).await
+        });
+        begun.await.unwrap();
+        first.abort();
+        assert!(first.await.unwrap_err().is_cancelled());
+        let second = tokio::spawn(async move { readers.run(|_| Ok(7)).await });
+        tokio::task::yield_now().await;
+        release.send(()).unwrap();
+        assert_eq!(second.await.unwrap(), Ok(7));
     }
 }
