@@ -60,23 +60,28 @@ impl Field for Vec<u8> {
     }
 }
 
-/// An `optional<opaque<V>>`.
-impl Field for Option<Vec<u8>> {
-    fn write(&self, out: &mut Vec<u8>) {
-        out.push(u8::from(self.is_some()));
-        if let Some(bytes) = self {
-            bytes.write(out);
-        }
-    }
+/// An `optional<T>` of a struct or name.
+macro_rules! optional {
+    ($($item:ty),* $(,)?) => {$(
+        impl Field for Option<$item> {
+            fn write(&self, out: &mut Vec<u8>) {
+                out.push(u8::from(self.is_some()));
+                if let Some(item) = self {
+                    item.write(out);
+                }
+            }
 
-    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        match u8::decode(reader)? {
-            0 => Ok(None),
-            1 => Vec::read(reader).map(Some),
-            value => Err(reader.error(keyroom_wire::DecodeErrorKind::Presence { value }).into()),
+            fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+                match u8::decode(reader)? {
+                    0 => Ok(None),
+                    1 => <$item>::read(reader).map(Some),
+                    value => Err(reader.error(keyroom_wire::DecodeErrorKind::Presence { value }).into()),
+                }
+            }
         }
-    }
+    )*};
 }
+optional!(Vec<u8>, crate::RoomUri, crate::Closure);
 
 macro_rules! names {
     ($($name:ty),*) => {$(

@@ -1,6 +1,7 @@
 //! A connection to a server.
 
 mod live;
+mod tree;
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ pub use live::Live;
 use crate::{
     BUNDLE, Bundle, ClaimRequest, Claimed, Code, CommitBundle, Conflict, DEVICE_HEADER, DeviceClaim, DeviceUri,
     EpochInfo, IDEMPOTENCY_HEADER, IdempotencyKey, JSON, KeyPackages, LogPage, MESSAGE, MailboxPage, Malformed,
-    Problem, Receipt, RoomStatus, RoomUri, ServerInfo, ShortName, Stock, UserUri,
+    Problem, Receipt, RoomBundle, RoomStatus, RoomUri, ServerInfo, ShortName, Stock, UserUri,
 };
 
 /// Longest time that a request may take on top of what it is asked to wait.
@@ -151,13 +152,13 @@ impl Connection {
         Ok(claimed.devices)
     }
 
-    /// Creates a room. `group_info` is an `MLSMessage` with the GroupInfo of the group's first epoch,
-    /// with ratchet tree. Repeating it is safe.
+    /// Creates a room. Repeating it is safe.
     ///
     /// # Errors
-    /// [`Code::NameTaken`], [`Code::GroupTaken`], [`Code::Invalid`].
-    pub async fn create_room(&self, room: &RoomUri, group_info: Vec<u8>) -> Result<RoomStatus, ClientError> {
-        self.json(self.send(Method::PUT, &path_of(room, ""), MESSAGE, group_info)).await
+    /// [`Code::NameTaken`], [`Code::GroupTaken`], [`Code::Invalid`]; [`Code::Closed`] with the
+    /// [`closure`](Problem::closed) of a predecessor that has another successor.
+    pub async fn create_room(&self, room: &RoomUri, bundle: &RoomBundle) -> Result<RoomStatus, ClientError> {
+        self.json(self.send_bundle(Method::PUT, &path_of(room, ""), bundle)).await
     }
 
     /// Where a room is.

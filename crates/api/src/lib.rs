@@ -18,9 +18,10 @@
 //! | `PUT` the same: replaces what has not been claimed | [`KeyPackages`], a bundle | [`Stock`], JSON |
 //! | `GET` the same | | [`Stock`], JSON |
 //! | `POST /v1/users/{u}/key-packages/claim` | [`ClaimRequest`], JSON | [`Claimed`], a bundle |
-//! | `PUT /v1/rooms/{r}` | GroupInfo with ratchet tree, `message/mls` | 201 or, repeated, 200: [`RoomStatus`], JSON |
+//! | `PUT /v1/rooms/{r}` | [`RoomBundle`], a bundle | 201 or, repeated, 200: [`RoomStatus`], JSON |
 //! | `GET /v1/rooms/{r}` | | [`RoomStatus`], JSON |
 //! | `GET /v1/rooms/{r}/group-info[?epoch=N]` | | [`EpochInfo`], a bundle |
+//! | `GET /v1/rooms/{r}/trees/{hash}`, with `Range` | | a ratchet tree, `application/gzip` |
 //! | `POST /v1/rooms/{r}/commits` | [`CommitBundle`], a bundle | 201 or, repeated, 200: [`Receipt`], JSON |
 //! | `POST /v1/rooms/{r}/messages` | application message or proposal, `message/mls` | 201 or, repeated, 200: [`Receipt`], JSON |
 //! | `GET /v1/rooms/{r}/log?after=N[&limit=N][&wait=S]` | | [`LogPage`], a bundle |
@@ -63,7 +64,8 @@ pub use client::{ClientError, Connection, Live};
 pub use name::{DeviceUri, Host, NameError, RoomUri, ShortName, UserUri};
 pub use problem::{Code, Conflict, PROBLEM, Problem};
 pub use types::{
-    BUNDLE, ClaimRequest, Claimed, CommitBundle, DEVICE_HEADER, DeviceClaim, EntryKind, EpochInfo, IDEMPOTENCY_HEADER,
-    IdempotencyKey, IdempotencyKeyError, JSON, KeyPackages, LONGEST_IDEMPOTENCY_KEY, LiveEvent, LiveRequest, LogEntry,
-    LogPage, MESSAGE, MailboxItem, MailboxPage, Offer, Receipt, RoomStatus, ServerInfo, Stock, SuiteStock, WelcomeTo,
+    BUNDLE, ClaimRequest, Claimed, Closure, CommitBundle, DEVICE_HEADER, DeviceClaim, EntryKind, EpochInfo,
+    IDEMPOTENCY_HEADER, IdempotencyKey, IdempotencyKeyError, JSON, KeyPackages, LONGEST_IDEMPOTENCY_KEY, LiveEvent,
+    LiveRequest, LogEntry, LogPage, MESSAGE, MailboxItem, MailboxPage, Offer, Receipt, RoomBundle, RoomStatus,
+    ServerInfo, Stock, SuiteStock, TREE, WelcomeTo,
 };

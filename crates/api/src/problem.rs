@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Closure;
 use crate::bytes::base64_bytes;
 
 /// Media type of a [`Problem`].
@@ -71,6 +72,12 @@ codes! {
     UnknownDevice = "unknown-device", 422, "There is no such device.";
     /// The epoch's GroupInfo is not kept, or not yet there.
     UnknownEpoch = "unknown-epoch", 404, "The epoch is not kept.";
+    /// No epoch that is kept has a tree with this hash.
+    UnknownTree = "unknown-tree", 404, "The tree is not kept.";
+    /// A part of the tree was asked for that lies behind its end.
+    Range = "range", 416, "The tree ends before this part.";
+    /// The room takes nothing more.
+    Closed = "closed", 410, "The room is closed.";
     /// The path does not take this method.
     MethodNotAllowed = "method-not-allowed", 405, "The path does not take this method.";
     /// The body did not arrive in time.
@@ -121,6 +128,9 @@ pub struct Problem {
     /// For [`Code::WrongEpoch`]: where the room is now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflict: Option<Conflict>,
+    /// For [`Code::Closed`]: by what the room was closed, and where it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Closure>,
 }
 
 /// Where a room is, told to a sender that was not there.
@@ -150,6 +160,7 @@ impl Problem {
             detail: None,
             index: None,
             conflict: None,
+            closed: None,
         }
     }
 

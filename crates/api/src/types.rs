@@ -10,6 +10,8 @@ use crate::{DeviceUri, Host, Malformed, RoomUri, ShortName};
 pub const MESSAGE: &str = "message/mls";
 /// Media type of the structs that implement [`Bundle`](crate::Bundle).
 pub const BUNDLE: &str = "application/vnd.keyroom.bundle";
+/// Media type of a ratchet tree: the content of a `ratchet_tree` extension, compressed (RFC 1952).
+pub const TREE: &str = "application/gzip";
 /// Media type of JSON.
 pub const JSON: &str = "application/json";
 /// Header that names the sending device by its URI. It is a claim, not an authentication: see the
@@ -71,12 +73,36 @@ bundle! {
         pub offer: Offer,
     }
 
-    /// A Welcome and the devices whose mailboxes it goes to.
+    /// A Welcome and the devices whose mailboxes it goes to. It is stored once; each addressee gets its
+    /// own part of it.
     pub struct WelcomeTo {
-        /// The addressees.
+        /// The addressees: one for each of the Welcome's `secrets`, in their order.
         pub devices: Vec<DeviceUri>,
         /// An `MLSMessage` with a Welcome.
         pub welcome: Vec<u8>,
+    }
+
+    /// A room that takes nothing more.
+    #[derive(Serialize, Deserialize)]
+    pub struct Closure {
+        /// The sequence number of the commit that closed it: one that ends the group (RFC 9420 §11.2),
+        /// or one that its members could not follow.
+        pub at: u64,
+        /// Where it goes on, once a member has made that room.
+        pub successor: Option<RoomUri>,
+    }
+
+    /// A room that is to be.
+    pub struct RoomBundle {
+        /// An `MLSMessage` with the GroupInfo of the group's first epoch: 0, or 1 when the group
+        /// continues another (RFC 9420 §11.2, §11.3).
+        pub group_info: Vec<u8>,
+        /// The content of a `ratchet_tree` extension, unless the GroupInfo carries it.
+        pub ratchet_tree: Option<Vec<u8>>,
+        /// Welcomes to those whom the first epoch holds besides the founder.
+        pub welcomes: Vec<WelcomeTo>,
+        /// The closed room that this one continues.
+        pub predecessor: Option<RoomUri>,
     }
 
     /// A commit and all that must become visible with it, or not at all.
@@ -94,8 +120,8 @@ bundle! {
     pub struct EpochInfo {
         /// The `MLSMessage` with the GroupInfo as its signer sent it.
         pub group_info: Vec<u8>,
-        /// The content of a `ratchet_tree` extension, when the GroupInfo does not carry it.
-        pub ratchet_tree: Option<Vec<u8>>,
+        /// The hash under which the server serves the ratchet tree of this epoch (RFC 9420 §7.8).
+        pub tree_hash: Vec<u8>,
         /// The last sequence number of the log when this was read.
         pub head: u64,
     }
@@ -122,6 +148,8 @@ bundle! {
         pub head: u64,
         /// In order, without gaps, starting right after the cursor.
         pub entries: Vec<LogEntry>,
+        /// Whether nothing will follow.
+        pub closed: Option<Closure>,
     }
 
     /// A Welcome that waits for a device.
@@ -134,7 +162,9 @@ bundle! {
         pub epoch: u64,
         /// The sequence number of the commit that added the device: its cursor in the room's log.
         pub cursor: u64,
-        /// The `MLSMessage` with the Welcome.
+        /// The hash under which the server serves the ratchet tree of that epoch.
+        pub tree_hash: Vec<u8>,
+        /// The `MLSMessage` with the Welcome, of whose `secrets` only the device's own is left.
         pub welcome: Vec<u8>,
     }
 
@@ -253,6 +283,14 @@ pub enum LiveEvent {
         /// The last sequence number.
         head: u64,
     },
+    /// The room takes nothing more, or has got a successor since this was said; what is in its log
+    /// is sent all the same.
+    Closed {
+        /// The room.
+        room: RoomUri,
+        /// By what, and where it goes on.
+        closure: Closure,
+    },
     /// A Welcome in the device's mailbox.
     Mailbox(MailboxItem),
     /// The device's key packages run low: time to publish more.
@@ -283,6 +321,11 @@ impl Field for LiveEvent {
                 out.push(4);
                 left.write(out);
             }
+            Self::Closed { room, closure } => {
+                out.push(5);
+                room.write(out);
+                closure.write(out);
+            }
         }
     }
 
@@ -292,6 +335,7 @@ impl Field for LiveEvent {
             2 => Self::CaughtUp { room: Field::read(reader)?, head: Field::read(reader)? },
             3 => Self::Mailbox(Field::read(reader)?),
             4 => Self::KeyPackagesLow { left: Field::read(reader)? },
+            5 => Self::Closed { room: Field::read(reader)?, closure: Field::read(reader)? },
             value => return Err(unknown(reader, value)),
         })
     }
@@ -356,12 +400,15 @@ pub struct SuiteStock {
 }
 
 /// Where a room is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoomStatus {
     /// Its current epoch.
     pub epoch: u64,
     /// The last sequence number of its log; 0 while it is empty.
     pub head: u64,
+    /// Whether it takes nothing more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Closure>,
 }
 
 /// A message was accepted.
@@ -398,7 +445,7 @@ mod tests {
 
     fn item() -> MailboxItem {
         let room = "mimi://h/r/meeting".parse().unwrap();
-        MailboxItem { sequence: 3, room, epoch: 1, cursor: 4, welcome: vec![1] }
+        MailboxItem { sequence: 3, room, epoch: 1, cursor: 4, tree_hash: vec![7; 32], welcome: vec![1] }
     }
 
     fn round_trips<T: Bundle + PartialEq + std::fmt::Debug>(value: &T) {
@@ -420,10 +467,17 @@ mod tests {
         let claims = offers.into_iter().map(|offer| DeviceClaim { device: device.clone(), offer });
         round_trips(&Claimed { devices: claims.collect() });
         let to = WelcomeTo { devices: vec![device.clone(), device], welcome: vec![5] };
-        round_trips(&CommitBundle { commit: vec![1], group_info: vec![2], welcomes: vec![to] });
-        round_trips(&EpochInfo { group_info: vec![1], ratchet_tree: Some(vec![2; 3]), head: 1 });
-        round_trips(&EpochInfo { group_info: vec![1], ratchet_tree: None, head: 1 });
-        round_trips(&LogPage { epoch: 1, head: 8, entries: vec![entry(), entry()] });
+        round_trips(&CommitBundle { commit: vec![1], group_info: vec![2], welcomes: vec![to.clone()] });
+        let predecessor = Some(room.clone());
+        let tree = Some(vec![2; 3]);
+        round_trips(&RoomBundle { group_info: vec![2], ratchet_tree: tree, welcomes: vec![to], predecessor });
+        let predecessor = None;
+        round_trips(&RoomBundle { group_info: vec![2], ratchet_tree: None, welcomes: Vec::new(), predecessor });
+        round_trips(&EpochInfo { group_info: vec![1], tree_hash: vec![2; 3], head: 1 });
+        let closure = Closure { at: 8, successor: Some(room.clone()) };
+        round_trips(&LogPage { epoch: 1, head: 8, entries: vec![entry(), entry()], closed: None });
+        round_trips(&LogPage { epoch: 1, head: 8, entries: Vec::new(), closed: Some(closure.clone()) });
+        round_trips(&LiveEvent::Closed { room: room.clone(), closure });
         round_trips(&MailboxPage { items: vec![item()] });
         round_trips(&LiveEvent::Entry { room: room.clone(), entry: entry() });
         round_trips(&LiveEvent::CaughtUp { room, head: 4 });

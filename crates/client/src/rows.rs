@@ -68,10 +68,10 @@ pub(crate) struct RoomRow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Handshake {
-    /// The room is to be created with this GroupInfo.
+    /// The room is to be created, from a `RoomBundle`.
     Create {
         #[serde(with = "base64_bytes")]
-        group_info: Vec<u8>,
+        bundle: Vec<u8>,
     },
     /// An external commit, as a `CommitBundle`, made for `epoch`.
     Join {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use keyroom_api::{
     ClientError, CommitBundle, Connection, DeviceClaim, DeviceUri, EpochInfo, Host, IdempotencyKey, Live, LiveEvent,
-    LogPage, Receipt, RoomStatus, RoomUri, Stock, UserUri,
+    LogPage, Receipt, RoomBundle, RoomStatus, RoomUri, Stock, UserUri,
 };
 
 /// A future that can be kept in a list of futures.
@@ -19,17 +19,24 @@ pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// What the client asks of the server. Each can be repeated without harm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// Create a room from the GroupInfo of its first epoch.
+    /// Create a room.
     CreateRoom {
         /// The room.
         room: RoomUri,
-        /// An `MLSMessage`.
-        group_info: Vec<u8>,
+        /// Its first epoch.
+        bundle: RoomBundle,
     },
     /// What an external joiner needs.
     EpochInfo {
         /// The room.
         room: RoomUri,
+    },
+    /// A ratchet tree.
+    Tree {
+        /// The room.
+        room: RoomUri,
+        /// Its hash.
+        tree_hash: Vec<u8>,
     },
     /// One key package of every device of a user.
     Claim {
@@ -84,6 +91,8 @@ pub enum Answer {
     Room(RoomStatus),
     /// To [`Request::EpochInfo`].
     EpochInfo(EpochInfo),
+    /// To [`Request::Tree`]: the content of a `ratchet_tree` extension.
+    Tree(Vec<u8>),
     /// To [`Request::Claim`].
     Claimed(Vec<DeviceClaim>),
     /// To [`Request::Commit`] and [`Request::Send`].
@@ -156,7 +165,8 @@ impl Transport for HttpTransport {
 
 async fn ask(to: &Connection, request: Request) -> Result<Answer, ClientError> {
     Ok(match request {
-        Request::CreateRoom { room, group_info } => Answer::Room(to.create_room(&room, group_info).await?),
+        Request::CreateRoom { room, bundle } => Answer::Room(to.create_room(&room, &bundle).await?),
+        Request::Tree { room, tree_hash } => Answer::Tree(to.tree(&room, &tree_hash).await?),
         Request::EpochInfo { room } => Answer::EpochInfo(to.epoch_info(&room).await?),
         Request::Claim { user, cipher_suite } => Answer::Claimed(to.claim_key_packages(&user, cipher_suite).await?),
         Request::Commit { room, bundle, key } => Answer::Accepted(to.commit(&room, &bundle, &key).await?),

@@ -60,16 +60,20 @@ async fn row_080_the_keys_of_a_last_resort_stay_as_it_may_be_used_again() {
     assert!(before.is_subset(&after));
 }
 
-/// A transport that answers the question for one room with another's GroupInfo.
+/// A transport that answers the question for one room with another's GroupInfo and tree.
 struct Mistaken {
     inner: Arc<dyn Transport>,
     info: EpochInfo,
+    tree: Vec<u8>,
 }
 
 impl Transport for Mistaken {
     fn request(&self, request: Request) -> Later<'_, Result<Answer, ClientError>> {
         match request {
             Request::EpochInfo { .. } => Box::pin(std::future::ready(Ok(Answer::EpochInfo(self.info.clone())))),
+            Request::Tree { tree_hash, .. } if tree_hash == self.info.tree_hash => {
+                Box::pin(std::future::ready(Ok(Answer::Tree(self.tree.clone()))))
+            }
             request => self.inner.request(request),
         }
     }
@@ -79,9 +83,9 @@ impl Transport for Mistaken {
     }
 }
 
-async fn mistaken(world: &World, user: &str, info: &EpochInfo) -> Client {
-    let info = info.clone();
-    let wrap = move |inner| Arc::new(Mistaken { inner, info }) as Arc<dyn Transport>;
+async fn mistaken(world: &World, user: &str, (info, tree): &(EpochInfo, Vec<u8>)) -> Client {
+    let (info, tree) = (info.clone(), tree.clone());
+    let wrap = move |inner| Arc::new(Mistaken { inner, info, tree }) as Arc<dyn Transport>;
     let options = world.options(user).transport(wrap);
     let client = Client::open(MemoryStore::new(), &world.server.url(), options).await.unwrap();
     client.reachable().await.unwrap();
@@ -93,7 +97,10 @@ async fn row_212_a_client_enters_no_group_by_external_commit_that_it_is_in() {
     let world = World::new().await;
     let room = world.client("alice").await.create_room("meeting").await.unwrap();
     // From before Bob came in, so that he is not in its tree: nothing but the group's identifier shows it.
-    let old = world.connection("onlooker").epoch_info(room.uri()).await.unwrap();
+    let onlooker = world.connection("onlooker");
+    let info = onlooker.epoch_info(room.uri()).await.unwrap();
+    let tree = onlooker.tree(room.uri(), &info.tree_hash).await.unwrap();
+    let old = (info, tree);
     let bob = mistaken(&world, "bob", &old).await;
     room.invite("bob").await.unwrap();
     let there = bob.entered("meeting").await.unwrap();
@@ -162,10 +169,9 @@ impl Insider {
         let bundle = builder.build(signer.as_ref(), &mut rng).unwrap();
         let info = connection.epoch_info(room.uri()).await.unwrap();
         let content = GroupInfoContent { tree: TreeDelivery::OutOfBand, external: ExternalJoins::Allowed };
-        let mut join = Group::join_external(suite, &bundle, Arc::new(Config::default())).group_info(content);
-        if let Some(tree) = &info.ratchet_tree {
-            join = join.ratchet_tree(tree);
-        }
+        let tree = connection.tree(room.uri(), &info.tree_hash).await.unwrap();
+        let join = Group::join_external(suite, &bundle, Arc::new(Config::default())).group_info(content);
+        let join = join.ratchet_tree(&tree);
         let join = join.build(&info.group_info, signer.as_ref(), &Inputs::at(now), &mut rng).unwrap();
         let (commit, group_info) = (join.message.clone(), join.group_info.clone().unwrap());
         let bundle = CommitBundle { commit, group_info, welcomes: Vec::new() };

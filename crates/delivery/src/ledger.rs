@@ -4,8 +4,8 @@ use std::future::Future;
 use std::pin::Pin;
 
 use keyroom_api::{
-    Conflict, DeviceClaim, DeviceUri, EntryKind, IdempotencyKey, LogPage, MailboxPage, Receipt, RoomStatus, RoomUri,
-    Stock, UserUri,
+    Closure, Conflict, DeviceClaim, DeviceUri, EntryKind, IdempotencyKey, LogPage, MailboxPage, Receipt, RoomStatus,
+    RoomUri, Stock, UserUri,
 };
 
 use crate::{CheckedKeyPackage, StateChange, StateRecord};
@@ -49,8 +49,31 @@ pub struct RoomRecord {
 pub struct NewEpoch {
     /// The `MLSMessage` with the GroupInfo.
     pub group_info: Vec<u8>,
+    /// The hash of its ratchet tree (RFC 9420 §7.8).
+    pub tree_hash: Vec<u8>,
     /// What differs from the epoch before.
     pub change: StateChange,
+}
+
+/// The GroupInfo of an epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptInfo {
+    /// An `MLSMessage`.
+    pub group_info: Vec<u8>,
+    /// The hash of its ratchet tree.
+    pub tree_hash: Vec<u8>,
+}
+
+/// A Welcome on its way into mailboxes: stored once, and once more for each addressee what differs.
+/// What an addressee gets is `head`, its own part, and `tail`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewWelcome {
+    /// What comes before the secrets.
+    pub head: Vec<u8>,
+    /// What comes after them: the encrypted GroupInfo.
+    pub tail: Vec<u8>,
+    /// Each addressee with a vector that holds its own secrets alone.
+    pub to: Vec<(DeviceUri, Vec<u8>)>,
 }
 
 /// A room that is to be.
@@ -64,10 +87,16 @@ pub struct NewRoom {
     pub epoch: u64,
     /// The public state of that epoch.
     pub first: NewEpoch,
+    /// Welcomes into that epoch.
+    pub welcomes: Vec<NewWelcome>,
+    /// Most items that a mailbox may hold.
+    pub mailbox: u64,
+    /// The closed room that it continues, which has no successor yet.
+    pub predecessor: Option<RoomUri>,
 }
 
 /// How the creation of a room went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Created {
     /// It is new.
     New(RoomStatus),
@@ -77,6 +106,14 @@ pub enum Created {
     NameTaken,
     /// The group belongs to a room of another name.
     GroupTaken,
+    /// The predecessor is not there or not closed.
+    NotClosed,
+    /// The predecessor has another successor.
+    Succeeded(Closure),
+    /// An addressee, counted over all Welcomes, has never published a key package.
+    UnknownDevice(usize),
+    /// The mailbox of an addressee, counted over all Welcomes, is full.
+    MailboxFull(usize),
 }
 
 /// A device and the key under which it may repeat a request.
@@ -123,12 +160,16 @@ pub struct NewCommit {
     pub entry: NewEntry,
     /// The public state of the epoch that it starts.
     pub next: NewEpoch,
-    /// Each Welcome with its addressees.
-    pub welcomes: Vec<(Vec<u8>, Vec<DeviceUri>)>,
+    /// Welcomes into that epoch.
+    pub welcomes: Vec<NewWelcome>,
     /// Most items that a mailbox may hold.
     pub mailbox: u64,
     /// How many epochs keep their public state, the new one included.
     pub epochs_kept: u64,
+    /// How many do as long as a Welcome into the oldest of them waits.
+    pub epochs_for_welcomes: u64,
+    /// Whether the commit ends the group, so that the room takes nothing more.
+    pub closes: bool,
 }
 
 /// How appending went.
@@ -142,6 +183,8 @@ pub enum Appended {
     KeyReused,
     /// The room is in another epoch.
     WrongEpoch(Conflict),
+    /// The room takes nothing more.
+    Closed(Closure),
     /// An addressee, counted over all Welcomes, has never published a key package.
     UnknownDevice(usize),
     /// The mailbox of an addressee, counted over all Welcomes, is full.
@@ -208,17 +251,21 @@ pub trait Ledger: Send + Sync {
     /// expired, else that of last resort, which stays. Empty for an unknown user.
     fn claim<'a>(&'a self, user: &'a UserUri, cipher_suite: u16, now: u64) -> Answer<'a, Vec<DeviceClaim>>;
 
-    /// Creates a room with its first epoch and an empty log.
+    /// Creates a room with its first epoch and an empty log, and makes it the successor of its
+    /// predecessor.
     fn create(&self, room: NewRoom) -> Answer<'_, Created>;
 
     /// Where a room is.
     fn room<'a>(&'a self, room: &'a RoomUri) -> Answer<'a, Option<RoomRecord>>;
 
-    /// The GroupInfo of an epoch, an `MLSMessage`, while it is kept.
-    fn group_info(&self, room: RoomId, epoch: u64) -> Answer<'_, Option<Vec<u8>>>;
+    /// The GroupInfo of an epoch while it is kept.
+    fn group_info(&self, room: RoomId, epoch: u64) -> Answer<'_, Option<KeptInfo>>;
 
     /// All records of the public state of an epoch, in the order of their keys, while it is kept.
     fn state(&self, room: RoomId, epoch: u64) -> Answer<'_, Option<Vec<StateRecord>>>;
+
+    /// The newest epoch that has a tree with this hash, of those that are kept.
+    fn epoch_of_tree<'a>(&'a self, room: RoomId, tree_hash: &'a [u8]) -> Answer<'a, Option<u64>>;
 
     /// The proposals in an epoch, in the order of the log.
     fn proposals(&self, room: RoomId, epoch: u64) -> Answer<'_, Vec<Vec<u8>>>;

@@ -44,17 +44,18 @@ mod service;
 mod sqlite;
 mod structural;
 mod validator;
+mod welcome;
 
 pub use bus::{Bus, LocalBus, Subscription, Topic};
 pub use keyroom_api as api;
 pub use ledger::{
-    Answer, Appended, Created, Ledger, LedgerError, NewCommit, NewEntry, NewEpoch, NewRoom, Once, Page, Publication,
-    Published, Remembered, RoomId, RoomRecord,
+    Answer, Appended, Created, KeptInfo, Ledger, LedgerError, NewCommit, NewEntry, NewEpoch, NewRoom, NewWelcome, Once,
+    Page, Publication, Published, Remembered, RoomId, RoomRecord,
 };
 pub use limits::{Clock, Limits, SystemClock};
 pub use protocol::Protocol;
 pub use refusal::Refusal;
-pub use service::{Delivery, Done, Feed, Handshakes, Opened, Sent, Setup};
+pub use service::{Delivery, Done, Feed, Handshakes, Opened, Sent, Setup, TreeFile};
 pub use sqlite::Sqlite;
 pub use structural::Structural;
 pub use validator::{CheckedKeyPackage, Invalid, Judged, PublicView, StateChange, StateRecord, Validator};

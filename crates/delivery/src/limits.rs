@@ -24,6 +24,11 @@ pub struct Limits {
     pub late_epochs: u64,
     /// How many epochs keep their GroupInfo and public state, the current one included. Default 4.
     pub epochs_kept: u64,
+    /// How many do as long as a Welcome into the oldest of them has not been fetched: its tree belongs
+    /// to it. Default 1,000.
+    pub epochs_for_welcomes: u64,
+    /// Compressed ratchet trees that are held in memory, in bytes. Default 64 MiB.
+    pub trees: usize,
     /// Most entries in a page of a log or mailbox. Default 500.
     pub page: usize,
     /// Size at which a page ends, in bytes. Default 4 MiB.
@@ -50,6 +55,8 @@ impl Default for Limits {
             addressees: 10_000,
             late_epochs: 4,
             epochs_kept: 4,
+            epochs_for_welcomes: 1_000,
+            trees: 64 << 20,
             page: 500,
             page_bytes: 4 << 20,
             live_rooms: 1_000,

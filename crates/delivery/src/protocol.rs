@@ -53,16 +53,17 @@ impl Validator for Protocol {
         })
     }
 
-    fn open(&self, message: &[u8], now: u64) -> Result<Judged, Invalid> {
+    fn open(&self, message: &[u8], ratchet_tree: Option<&[u8]>, now: u64) -> Result<Judged, Invalid> {
         let parsed = MlsMessage::from_bytes(message, &self.config.limits).map_err(|_| Invalid::Malformed)?;
         let MlsMessage::GroupInfo(info) = parsed else { return Err(Invalid::WrongKind) };
-        if !info.extensions.contains(ExtensionType::RATCHET_TREE) {
+        if ratchet_tree.is_none() && !info.extensions.contains(ExtensionType::RATCHET_TREE) {
             return Err(Invalid::NoRatchetTree);
         }
         let mut rng: StdRng = rand::make_rng();
         let inputs = Inputs::at(now);
-        let observing = PublicGroup::observe(self.provider, message, None, self.config.clone(), &inputs, &mut rng)
-            .map_err(invalid)?;
+        let config = self.config.clone();
+        let observing =
+            PublicGroup::observe(self.provider, message, ratchet_tree, config, &inputs, &mut rng).map_err(invalid)?;
         // Identities are the members' business, not the Delivery Service's.
         let verdict = observing.questions().accept_unseen();
         let mut group = observing.accept(&verdict).map_err(invalid)?;
@@ -98,6 +99,14 @@ impl PublicView for View {
 
     fn epoch(&self) -> u64 {
         self.group.epoch()
+    }
+
+    fn tree_hash(&self) -> &[u8] {
+        self.group.context().tree_hash.as_slice()
+    }
+
+    fn is_ended(&self) -> bool {
+        self.group.reinit().is_some()
     }
 
     fn check_proposal(&self, message: &[u8], now: u64) -> Result<(), Invalid> {

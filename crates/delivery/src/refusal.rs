@@ -1,6 +1,6 @@
 //! Why a request was refused.
 
-use keyroom_api::{Code, Conflict, Problem};
+use keyroom_api::{Closure, Code, Conflict, Problem};
 
 use crate::{Invalid, LedgerError};
 
@@ -40,6 +40,15 @@ pub enum Refusal {
     /// The epoch is not kept, or not there yet.
     #[error("the epoch is not kept")]
     UnknownEpoch,
+    /// No epoch that is kept has this tree, or the server does not know the tree.
+    #[error("the tree is not kept")]
+    UnknownTree,
+    /// The room takes nothing more.
+    #[error("the room was closed by the commit at {}", .0.at)]
+    Closed(Closure),
+    /// A room is to continue one that is not there or not closed.
+    #[error("the predecessor is not closed")]
+    NotClosed,
     /// The room's name is taken.
     #[error("the name is taken")]
     NameTaken,
@@ -78,6 +87,7 @@ impl From<Refusal> for Problem {
                 problem.at(index)
             }
             Refusal::WrongEpoch(conflict) => Self { conflict: Some(conflict), ..problem },
+            Refusal::Closed(closure) => Self { closed: Some(closure), ..problem },
             _ => problem,
         }
     }
@@ -96,6 +106,9 @@ fn code(refusal: &Refusal) -> Code {
         Refusal::UnknownDevice(_) => Code::UnknownDevice,
         Refusal::MailboxFull(_) => Code::MailboxFull,
         Refusal::UnknownEpoch => Code::UnknownEpoch,
+        Refusal::UnknownTree => Code::UnknownTree,
+        Refusal::Closed(_) => Code::Closed,
+        Refusal::NotClosed => Code::Invalid,
         Refusal::NameTaken => Code::NameTaken,
         Refusal::GroupTaken => Code::GroupTaken,
         Refusal::WrongEpoch(_) => Code::WrongEpoch,

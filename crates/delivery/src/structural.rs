@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keyroom_wire::{
     Content, Decode, Encode, ExtensionType, GroupId, GroupInfo, KeyPackage, LeafNodeSource, Limits, MlsMessage,
-    ProtocolVersion, PublicMessage, Reader,
+    Proposal, ProposalOrRef, ProtocolVersion, PublicMessage, Reader,
 };
 
 use crate::{CheckedKeyPackage, Invalid, Judged, PublicView, StateChange, StateRecord, Validator};
@@ -28,13 +28,13 @@ impl Validator for Structural {
         check_key_package(&package, now)
     }
 
-    fn open(&self, message: &[u8], _: u64) -> Result<Judged, Invalid> {
+    fn open(&self, message: &[u8], ratchet_tree: Option<&[u8]>, _: u64) -> Result<Judged, Invalid> {
         let info = group_info(message, &self.limits)?;
-        if !info.extensions.contains(ExtensionType::RATCHET_TREE) {
+        if ratchet_tree.is_none() && !info.extensions.contains(ExtensionType::RATCHET_TREE) {
             return Err(Invalid::NoRatchetTree);
         }
         let context = info.group_context;
-        Ok(View { group_id: context.group_id, epoch: context.epoch, limits: self.limits }.judged())
+        Ok(View { group_id: context.group_id, epoch: context.epoch, ended: false, limits: self.limits }.judged())
     }
 
     fn restore(&self, records: Vec<StateRecord>) -> Result<Arc<dyn PublicView>, Invalid> {
@@ -43,7 +43,7 @@ impl Validator for Structural {
         let group_id = GroupId::decode(&mut reader).map_err(|_| Invalid::Malformed)?;
         let epoch = u64::decode(&mut reader).map_err(|_| Invalid::Malformed)?;
         reader.finish().map_err(|_| Invalid::Malformed)?;
-        Ok(Arc::new(View { group_id, epoch, limits: self.limits }))
+        Ok(Arc::new(View { group_id, epoch, ended: false, limits: self.limits }))
     }
 }
 
@@ -71,6 +71,8 @@ const RECORD: &[u8] = b"view";
 struct View {
     group_id: GroupId,
     epoch: u64,
+    /// Whether the commit before held a ReInit.
+    ended: bool,
     limits: Limits,
 }
 
@@ -107,6 +109,15 @@ impl PublicView for View {
         self.epoch
     }
 
+    /// Nobody computes the hash here, so no tree is found by it.
+    fn tree_hash(&self) -> &[u8] {
+        &[]
+    }
+
+    fn is_ended(&self) -> bool {
+        self.ended
+    }
+
     fn check_proposal(&self, message: &[u8], _: u64) -> Result<(), Invalid> {
         match self.read(message)?.content.content {
             Content::Proposal(_) => Ok(()),
@@ -115,11 +126,13 @@ impl PublicView for View {
     }
 
     fn check_commit(&self, message: &[u8], _: &[Vec<u8>], _: u64) -> Result<Judged, Invalid> {
-        let Content::Commit(_) = self.read(message)?.content.content else {
+        let Content::Commit(commit) = self.read(message)?.content.content else {
             return Err(Invalid::WrongKind);
         };
         let epoch = self.epoch.checked_add(1).ok_or(Invalid::EpochTooHigh)?;
-        Ok(Self { group_id: self.group_id.clone(), epoch, limits: self.limits }.judged())
+        let ends = |proposal: &ProposalOrRef| matches!(proposal, ProposalOrRef::Proposal(Proposal::ReInit(_)));
+        let ended = commit.proposals.iter().any(ends);
+        Ok(Self { group_id: self.group_id.clone(), epoch, ended, limits: self.limits }.judged())
     }
 
     fn check_group_info(&self, message: &[u8]) -> Result<(), Invalid> {

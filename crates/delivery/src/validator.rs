@@ -21,6 +21,12 @@ pub enum Invalid {
     /// The epoch is above 2^63 − 1, which no store of this project keeps.
     #[error("the epoch is too high")]
     EpochTooHigh,
+    /// The first epoch of a room is neither 0 nor 1.
+    #[error("a group is registered in its first epoch")]
+    NotFirstEpoch,
+    /// A Welcome does not have one addressee for each of its secrets.
+    #[error("the addressees are not those of the Welcome")]
+    Addressees,
     /// A handshake in a PrivateMessage, where the server takes public ones only.
     #[error("the handshake is private")]
     PrivateHandshake,
@@ -96,12 +102,12 @@ pub trait Validator: Send + Sync {
     fn key_package(&self, message: &[u8], now: u64) -> Result<CheckedKeyPackage, Invalid>;
 
     /// Judges the GroupInfo of an epoch that is not known yet: the first of a room, or the one after
-    /// a private commit. `message` is an `MLSMessage` with a GroupInfo that carries its ratchet tree.
-    /// `now` is in seconds since 1970-01-01T00:00Z.
+    /// a private commit. `message` is an `MLSMessage` with a GroupInfo that carries its ratchet tree,
+    /// unless that comes beside it. `now` is in seconds since 1970-01-01T00:00Z.
     ///
     /// # Errors
     /// [`Invalid`]: malformed, without tree, signature or tree (§12.4.3.1).
-    fn open(&self, message: &[u8], now: u64) -> Result<Judged, Invalid>;
+    fn open(&self, message: &[u8], ratchet_tree: Option<&[u8]>, now: u64) -> Result<Judged, Invalid>;
 
     /// Reads a view back from all records of its epoch.
     ///
@@ -117,6 +123,12 @@ pub trait PublicView: Send + Sync {
 
     /// The epoch.
     fn epoch(&self) -> u64;
+
+    /// The hash of the ratchet tree (RFC 9420 §7.8).
+    fn tree_hash(&self) -> &[u8];
+
+    /// Whether the commit that began this epoch ended the group (RFC 9420 §11.2).
+    fn is_ended(&self) -> bool;
 
     /// Judges a proposal in a PublicMessage of this epoch. `now` is in seconds since
     /// 1970-01-01T00:00Z.

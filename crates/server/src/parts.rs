@@ -31,6 +31,9 @@ pub(crate) struct OfDevice(pub(crate) DeviceUri);
 /// The mailbox item in the path.
 pub(crate) struct OfItem(pub(crate) DeviceUri, pub(crate) u64);
 
+/// The tree in the path, by its hash.
+pub(crate) struct OfTree(pub(crate) RoomUri, pub(crate) Vec<u8>);
+
 macro_rules! from_path {
     ($name:ident, $parts:ty, $read:expr) => {
         impl FromRequestParts<App> for $name {
@@ -52,6 +55,11 @@ from_path!(OfUser, String, |host, user| Ok(Self(UserUri::new(host.clone(), user.
 from_path!(OfDevice, (String, String), |host, (user, device)| Ok(Self(device_uri(host, &user, &device)?)));
 from_path!(OfItem, (String, String, u64), |host, (user, device, item)| {
     Ok(Self(device_uri(host, &user, &device)?, item))
+});
+
+from_path!(OfTree, (String, String), |host, (room, tree)| {
+    // What is not a hash is the hash of no tree.
+    Ok(Self(RoomUri::new(host.clone(), room.parse()?), hex::decode(tree).unwrap_or_default()))
 });
 
 fn device_uri(host: &Host, user: &str, device: &str) -> Result<DeviceUri, NameError> {

@@ -3,7 +3,7 @@
 use keyroom_api::{Bundle as _, CommitBundle, DeviceUri, UserUri, WelcomeTo};
 use keyroom_mls::config::Inputs;
 use keyroom_mls::error::{Error as ProtocolError, Usage as ProtocolUsage};
-use keyroom_mls::group::PendingId;
+use keyroom_mls::group::{PendingId, TreeDelivery};
 use keyroom_mls::identity::Member;
 use keyroom_store::Transaction;
 use keyroom_wire::{Decode as _, KeyPackage, LeafIndex, Limits, MlsMessage};
@@ -113,7 +113,7 @@ impl Room {
     fn build(&mut self, plan: &Plan, env: &mut Env) -> Result<(), Error> {
         let now = env.now();
         let (pending, changes) = self.with_group(|group, context| {
-            let mut commit = group.commit().group_info(GROUP_INFO);
+            let mut commit = group.commit().group_info(GROUP_INFO).welcome_tree(TreeDelivery::OutOfBand);
             for (_, key_package) in &plan.add {
                 commit = commit.add(key_package.clone());
             }

@@ -2,18 +2,16 @@
 
 use std::sync::Arc;
 
-use keyroom_api::{Bundle as _, CommitBundle, EpochInfo, MailboxItem, RoomUri};
+use keyroom_api::{Bundle as _, CommitBundle, EpochInfo, MailboxItem, RoomBundle, RoomUri};
 use keyroom_crypto::Secret;
 use keyroom_mls::config::Inputs;
-use keyroom_mls::error::{Error as ProtocolError, Rule};
+use keyroom_mls::error::Error as ProtocolError;
 use keyroom_mls::group::{Founder, Group, JoinOptions};
 use keyroom_mls::record::ChangeSet;
 use keyroom_store::Transaction;
-use keyroom_wire::{
-    Decode as _, ExtensionType, Extensions, GroupInfo, LeafIndex, Limits, MlsMessage, Node, RatchetTree,
-};
+use keyroom_wire::{Decode as _, Extensions, LeafIndex, Limits, Node, RatchetTree};
 
-use super::{FIRST_GROUP_INFO, GROUP_INFO, Output, Room};
+use super::{GROUP_INFO, Output, Room};
 use crate::context::{Context, Env};
 use crate::event::Event;
 use crate::judge::ask;
@@ -33,11 +31,16 @@ impl Room {
         let founder = Founder { bundle, group_id: group_id.clone().into(), extensions: Extensions::new() };
         let inputs = Inputs::at(now);
         let (group, changes) = Group::create(context.suite, founder, context.config.clone(), &inputs, &mut env.rng)?;
-        let group_info = group.group_info(FIRST_GROUP_INFO, context.signer.as_ref(), &mut env.rng)?;
+        let bundle = RoomBundle {
+            group_info: group.group_info(GROUP_INFO, context.signer.as_ref(), &mut env.rng)?,
+            ratchet_tree: Some(group.ratchet_tree()?),
+            welcomes: Vec::new(),
+            predecessor: None,
+        };
         let mut created = Self::new(context, new_row(room, group_id, Phase::Creating));
         created.group = Some(group);
         let change = Transaction::new().change(changes);
-        let change = created.put_handshake(change, Handshake::Create { group_info })?;
+        let change = created.put_handshake(change, Handshake::Create { bundle: bundle.to_bytes() })?;
         created.store(change)?;
         Ok(created)
     }
@@ -61,27 +64,22 @@ impl Room {
 
     /// Makes the external commit. The group as it will be is stored with it, so that a kill after
     /// the request loses nothing; if another commit is first, it is deleted.
-    pub(super) fn make_join(&mut self, info: &EpochInfo, env: &mut Env) -> Result<(), Error> {
-        if self.row.phase != Phase::Wanted {
-            return Ok(());
-        }
-        match self.build_join(info, env) {
+    pub(super) fn make_join(&mut self, tree: &[u8], env: &mut Env) -> Result<(), Error> {
+        let Some(info) = self.info.take().filter(|_| self.row.phase == Phase::Wanted) else { return Ok(()) };
+        match self.build_join(&info, tree, env) {
             Err(error @ (Error::Protocol(_) | Error::Rejected)) => self.join_failed(error),
             done => done,
         }
     }
 
-    fn build_join(&mut self, info: &EpochInfo, env: &mut Env) -> Result<(), Error> {
+    fn build_join(&mut self, info: &EpochInfo, tree: &[u8], env: &mut Env) -> Result<(), Error> {
         let context = self.context.clone();
         let bundle = stock::make(&context, stock::Kind::OneTime, env)?;
         let inputs = Inputs::at(env.now());
         let groups = context.groups()?;
         let builder = Group::join_external(context.suite, &bundle, context.config.clone());
-        let mut builder = builder.group_info(GROUP_INFO).groups(&groups);
-        if let Some(tree) = &info.ratchet_tree {
-            builder = builder.ratchet_tree(tree);
-        }
-        if let Some(leaf) = own_leaf(&context, info)? {
+        let mut builder = builder.group_info(GROUP_INFO).groups(&groups).ratchet_tree(tree);
+        if let Some(leaf) = own_leaf(&context, tree)? {
             builder = builder.resync(leaf);
         }
         let join = builder.build(&info.group_info, context.signer.as_ref(), &inputs, &mut env.rng)?;
@@ -159,6 +157,7 @@ impl Room {
     pub(crate) fn welcome(
         context: Arc<Context>,
         item: &MailboxItem,
+        tree: Option<&[u8]>,
         before: Option<Self>,
         env: &mut Env,
     ) -> Result<Option<Self>, Error> {
@@ -169,7 +168,7 @@ impl Room {
         let last_resort = bundle.is_last_resort();
         let bundles = [bundle];
         let groups = context.groups()?;
-        let options = JoinOptions { groups: &groups, ..JoinOptions::new(&bundles) };
+        let options = JoinOptions { groups: &groups, ratchet_tree: tree, ..JoinOptions::new(&bundles) };
         let inputs = Inputs::at(env.now());
         let joining =
             Group::join(context.suite, &item.welcome, &options, context.config.clone(), &inputs, &mut env.rng)?;
@@ -211,21 +210,13 @@ fn check_name(group: &Group, room: &RoomUri) -> Result<(), Error> {
 }
 
 /// The leaf that this device still has in the room: it is removed by the same commit.
-fn own_leaf(context: &Context, info: &EpochInfo) -> Result<Option<LeafIndex>, Error> {
+fn own_leaf(context: &Context, tree: &[u8]) -> Result<Option<LeafIndex>, Error> {
     let malformed = |error| Error::Protocol(ProtocolError::Malformed(error));
-    let limits = Limits::default();
-    let message = MlsMessage::from_bytes(&info.group_info, &limits).map_err(malformed)?;
-    let MlsMessage::GroupInfo(group_info) = message else { return Err(Error::Answer) };
-    let tree = tree_of(&group_info, info).ok_or(Error::Protocol(ProtocolError::Rule(Rule::TreeAbsent)))?;
-    let tree = RatchetTree::from_bytes(tree, &limits).map_err(malformed)?;
+    let tree = RatchetTree::from_bytes(tree, &Limits::default()).map_err(malformed)?;
     let key = context.signer.public_key();
     let found = tree.nodes.iter().step_by(2).position(|node| match node {
         Some(Node::Leaf(leaf)) => leaf.signature_key == *key,
         _ => false,
     });
     Ok(found.and_then(|leaf| u32::try_from(leaf).ok()).map(LeafIndex))
-}
-
-fn tree_of<'a>(group_info: &'a GroupInfo, info: &'a EpochInfo) -> Option<&'a [u8]> {
-    info.ratchet_tree.as_deref().or_else(|| group_info.extensions.get(ExtensionType::RATCHET_TREE))
 }

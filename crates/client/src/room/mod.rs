@@ -19,7 +19,7 @@ pub(crate) use outbox::refused;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use keyroom_api::{DeviceUri, RoomUri, UserUri};
+use keyroom_api::{DeviceUri, EpochInfo, RoomUri, UserUri};
 use keyroom_mls::group::{CommitAdvice, ExternalJoins, Group, GroupInfoContent, TreeDelivery};
 use keyroom_store::{RowKey, Scan, Transaction};
 
@@ -30,12 +30,8 @@ use crate::rows::{self, Handshake, HistoryRow, Outgoing, Phase, RoomRow};
 use crate::view::{Agreement, Member, View, agreement, draw};
 use crate::{Error, Usage};
 
-/// What the server is told about the first epoch of a room.
-const FIRST_GROUP_INFO: GroupInfoContent =
-    GroupInfoContent { tree: TreeDelivery::Inside, external: ExternalJoins::Allowed };
-
-/// What a commit tells the server about the epoch that it starts. The server knows the tree: it has
-/// followed every commit.
+/// What the server is told about an epoch. It gets the tree of the first one beside this, and knows
+/// those of all others: it has followed every commit.
 const GROUP_INFO: GroupInfoContent =
     GroupInfoContent { tree: TreeDelivery::OutOfBand, external: ExternalJoins::Allowed };
 
@@ -58,6 +54,7 @@ pub(crate) enum Output {
 pub(crate) enum Asked {
     Handshake,
     EpochInfo,
+    Tree,
     Claim { entry: u64 },
     Message { entry: u64 },
 }
@@ -69,6 +66,8 @@ pub(crate) struct Room {
     group: Option<Group>,
     handshake: Option<Handshake>,
     outbox: BTreeMap<u64, Outgoing>,
+    /// The epoch into which an external join leads, until its tree is there.
+    info: Option<EpochInfo>,
     /// The server has answered the request of the handshake: the log will show what became of it.
     answered: bool,
     /// Texts that the server has taken and the log has not shown.
@@ -86,6 +85,7 @@ impl Room {
             group: None,
             handshake: None,
             outbox: BTreeMap::new(),
+            info: None,
             answered: false,
             taken: BTreeSet::new(),
             late: BTreeSet::new(),

@@ -1,6 +1,6 @@
 //! What is to be sent, and what became of it.
 
-use keyroom_api::{Bundle as _, ClientError, Code, CommitBundle, DeviceClaim, IdempotencyKey, Offer};
+use keyroom_api::{Bundle as _, ClientError, Code, CommitBundle, DeviceClaim, IdempotencyKey, Offer, RoomBundle};
 use keyroom_mls::error::{Error as ProtocolError, Usage as ProtocolUsage};
 use keyroom_store::Transaction;
 use keyroom_wire::Limits;
@@ -18,7 +18,7 @@ impl Room {
     /// when [`answer`](Self::answer) has taken what came of it.
     pub(crate) fn next_request(&mut self, env: &mut Env) -> Result<Option<(Asked, Request)>, Error> {
         if self.row.phase == Phase::Wanted {
-            return Ok(Some((Asked::EpochInfo, Request::EpochInfo { room: self.row.room.clone() })));
+            return Ok(Some(self.join_request()));
         }
         if let Some(handshake) = self.handshake.as_ref().filter(|_| !self.answered) {
             return Ok(Some((Asked::Handshake, self.handshake_request(handshake)?)));
@@ -29,10 +29,22 @@ impl Room {
         self.next_entry(env)
     }
 
+    /// What an external join needs: the GroupInfo first, then the tree that it names.
+    fn join_request(&self) -> (Asked, Request) {
+        let room = self.row.room.clone();
+        match &self.info {
+            None => (Asked::EpochInfo, Request::EpochInfo { room }),
+            Some(info) => (Asked::Tree, Request::Tree { room, tree_hash: info.tree_hash.clone() }),
+        }
+    }
+
     fn handshake_request(&self, handshake: &Handshake) -> Result<Request, Error> {
         let room = self.row.room.clone();
         Ok(match handshake {
-            Handshake::Create { group_info } => Request::CreateRoom { room, group_info: group_info.clone() },
+            Handshake::Create { bundle } => {
+                let bundle = RoomBundle::from_bytes(bundle, &Limits::default()).map_err(|_| Error::Corrupt)?;
+                Request::CreateRoom { room, bundle }
+            }
             Handshake::Join { bundle, .. } | Handshake::Commit { bundle, .. } => {
                 let bundle = CommitBundle::from_bytes(bundle, &Limits::default()).map_err(|_| Error::Corrupt)?;
                 let key = self.key_of(&bundle.commit)?;
@@ -144,8 +156,17 @@ impl Room {
                 Ok(())
             }
             (Asked::Handshake, Err(error)) => self.handshake_refused(&error),
-            (Asked::EpochInfo, Ok(Answer::EpochInfo(info))) => self.make_join(&info, env),
-            (Asked::EpochInfo, Err(error)) => self.join_failed(refused(&error)),
+            (Asked::EpochInfo, Ok(Answer::EpochInfo(info))) => {
+                self.info = Some(info);
+                Ok(())
+            }
+            (Asked::Tree, Ok(Answer::Tree(tree))) => self.make_join(&tree, env),
+            (Asked::Tree, Err(error)) if error.code() == Some(Code::UnknownTree) => {
+                // Its epoch has gone meanwhile.
+                self.info = None;
+                Ok(())
+            }
+            (Asked::EpochInfo | Asked::Tree, Err(error)) => self.join_failed(refused(&error)),
             (Asked::Claim { entry }, Ok(Answer::Claimed(devices))) => self.claimed(*entry, devices),
             (Asked::Claim { entry }, Err(error)) => self.refuse_change(*entry, refused(&error)),
             (Asked::Message { entry }, Ok(Answer::Accepted(_))) => {

@@ -42,7 +42,7 @@ fn welcome(room: &mut Room, key_package: &[u8], env: &mut Env) -> MailboxItem {
     let (pending, _) = commit.build(signer, &inputs, &mut env.rng).unwrap();
     let verdict = pending.questions().accept_unseen();
     let welcome = pending.for_atomic_delivery(&verdict).unwrap().admission.welcome.clone().unwrap();
-    MailboxItem { sequence: 1, room: room.row.room.clone(), epoch: 1, cursor: 1, welcome }
+    MailboxItem { sequence: 1, room: room.row.room.clone(), epoch: 1, cursor: 1, tree_hash: Vec::new(), welcome }
 }
 
 #[test]
@@ -53,12 +53,12 @@ fn row_212_a_welcome_into_a_group_that_the_device_is_in_is_refused() {
     // One that may be used again, so that not its absence ends it.
     let package = stock::fill(&bob, &[Kind::LastResort], env).unwrap().remove(0);
     let item = welcome(&mut meeting, &package, env);
-    let mut joined = Room::welcome(bob.clone(), &item, None, env).unwrap().unwrap();
+    let mut joined = Room::welcome(bob.clone(), &item, None, None, env).unwrap().unwrap();
     let before = joined.view().unwrap();
 
     // The server gives it out once more, as one for a room that the device does not know.
     let again = MailboxItem { room: room("elsewhere"), ..item.clone() };
-    let refused = Room::welcome(bob.clone(), &again, None, env).err();
+    let refused = Room::welcome(bob.clone(), &again, None, None, env).err();
     assert_eq!(refused, Some(Error::Protocol(ProtocolError::Rule(Rule::AlreadyMember))));
     assert_eq!(Room::open(bob.clone(), &room("elsewhere")).map(|room| room.is_none()), Ok(true));
     let mut stored = Room::open(bob.clone(), &room("meeting")).unwrap().unwrap();
@@ -67,5 +67,5 @@ fn row_212_a_welcome_into_a_group_that_the_device_is_in_is_refused() {
     // What it has left it is not in any more: there only the name is wrong.
     let change = joined.delete_group(Transaction::new()).unwrap();
     joined.store(change).unwrap();
-    assert_eq!(Room::welcome(bob, &again, None, env).err(), Some(Error::Rejected));
+    assert_eq!(Room::welcome(bob, &again, None, None, env).err(), Some(Error::Rejected));
 }

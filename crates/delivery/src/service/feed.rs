@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use keyroom_api::{DeviceUri, LiveEvent, LiveRequest, RoomUri};
+use keyroom_api::{Closure, DeviceUri, LiveEvent, LiveRequest, RoomUri};
 use tokio::time::timeout;
 
 use super::Delivery;
@@ -24,12 +24,14 @@ pub struct Feed {
     due: VecDeque<Topic>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Cursor {
     room: RoomId,
     after: u64,
     /// Whether the client knows that it has seen all there was when it subscribed.
     caught_up: bool,
+    /// What it knows of the room's end.
+    closed: Option<Closure>,
 }
 
 impl Feed {
@@ -78,7 +80,7 @@ impl Feed {
         let found = self.delivery.find(&room).await?;
         let topic = Topic::Room(room.clone());
         self.subscription.add(topic.clone());
-        self.rooms.insert(room, Cursor { room: found.id, after, caught_up: false });
+        self.rooms.insert(room, Cursor { room: found.id, after, caught_up: false, closed: None });
         self.look(topic);
         Ok(())
     }
@@ -136,6 +138,9 @@ impl Feed {
         if !more && !cursor.caught_up {
             events.push(LiveEvent::CaughtUp { room: room.clone(), head: page.head });
         }
+        if let Some(closure) = page.closed.filter(|closure| !more && cursor.closed.as_ref() != Some(closure)) {
+            events.push(LiveEvent::Closed { room: room.clone(), closure });
+        }
         Ok((events, more))
     }
 
@@ -166,6 +171,11 @@ impl Feed {
                 LiveEvent::CaughtUp { room, .. } => {
                     if let Some(cursor) = self.rooms.get_mut(room) {
                         cursor.caught_up = true;
+                    }
+                }
+                LiveEvent::Closed { room, closure } => {
+                    if let Some(cursor) = self.rooms.get_mut(room) {
+                        cursor.closed = Some(closure.clone());
                     }
                 }
                 LiveEvent::Mailbox(item) => self.mailbox = Some(item.sequence),

@@ -6,6 +6,7 @@ mod log;
 mod mailbox;
 mod rooms;
 mod send;
+mod trees;
 mod views;
 
 use std::sync::Arc;
@@ -13,8 +14,10 @@ use std::sync::Arc;
 use keyroom_api::{DeviceUri, Host, Receipt, RoomStatus};
 
 pub use feed::Feed;
+pub use trees::TreeFile;
 
 use crate::{Bus, Clock, Ledger, LedgerError, Limits, Refusal, Validator};
+use trees::Trees;
 use views::Views;
 
 /// Which handshake messages a Delivery Service takes.
@@ -57,6 +60,7 @@ pub struct Delivery {
     limits: Limits,
     handshakes: Handshakes,
     views: Views,
+    trees: Trees,
 }
 
 /// A request was carried out, now or when it came first.
@@ -78,7 +82,17 @@ impl Delivery {
     /// A Delivery Service over these parts.
     pub fn new(setup: Setup) -> Self {
         let Setup { ledger, bus, validator, clock, host, limits, handshakes } = setup;
-        Self { ledger, bus, validator, clock, host, limits, handshakes, views: Views::default() }
+        Self {
+            ledger,
+            bus,
+            validator,
+            clock,
+            host,
+            limits,
+            handshakes,
+            views: Views::default(),
+            trees: Trees::default(),
+        }
     }
 
     /// The host of all names that are served.

@@ -2,43 +2,70 @@
 
 use std::sync::Arc;
 
-use keyroom_api::{DeviceUri, EpochInfo, RoomStatus, RoomUri};
+use keyroom_api::{DeviceUri, EpochInfo, RoomBundle, RoomStatus, RoomUri};
 
-use keyroom_wire::{Decode, ExtensionType, MlsMessage};
-
+use super::send::addressees;
 use super::{Delivery, Done, Opened, compute};
 use crate::framed::checked_epoch;
-use crate::{Created, Judged, LedgerError, NewEpoch, NewRoom, PublicView, Refusal, RoomId, RoomRecord};
+use crate::{Created, Invalid, Judged, LedgerError, NewEpoch, NewRoom, PublicView, Refusal, RoomId, RoomRecord, Topic};
 
 impl Delivery {
-    /// Creates a room from the GroupInfo of its first epoch, which carries the ratchet tree. The same
-    /// room with the same group again is a repetition.
+    /// Creates a room from the GroupInfo and the ratchet tree of its first epoch. The same room with
+    /// the same group again is a repetition. One that continues a closed room becomes its successor,
+    /// if that has none.
     ///
     /// # Errors
-    /// [`Refusal::Invalid`], [`Refusal::NameTaken`], [`Refusal::GroupTaken`].
-    pub async fn create_room(
-        &self,
-        caller: &DeviceUri,
-        room: &RoomUri,
-        group_info: Vec<u8>,
-    ) -> Result<Opened, Refusal> {
+    /// [`Refusal::Invalid`], [`Refusal::NameTaken`], [`Refusal::GroupTaken`], [`Refusal::NotClosed`],
+    /// [`Refusal::Closed`] with the successor that was first, [`Refusal::UnknownDevice`],
+    /// [`Refusal::MailboxFull`].
+    pub async fn create_room(&self, caller: &DeviceUri, room: &RoomUri, bundle: RoomBundle) -> Result<Opened, Refusal> {
         self.own_host(caller.host())?;
         self.own_host(room.host())?;
-        let validator = self.validator.clone();
-        let now = self.seconds();
-        let (view, first) = compute(move || {
-            let Judged { view, change } = validator.open(&group_info, now)?;
-            checked_epoch(view.epoch())?;
-            Ok((view, NewEpoch { group_info, change }))
-        })
-        .await?;
-        let (group_id, epoch) = (view.group_id().to_vec(), view.epoch());
-        match self.ledger.create(NewRoom { room: room.clone(), group_id, epoch, first }).await? {
-            Created::New(status) => Ok(Done::Now(status)),
+        let RoomBundle { group_info, ratchet_tree, welcomes, predecessor } = bundle;
+        let welcomes = self.cut_all(welcomes)?;
+        let addressees: Vec<DeviceUri> = addressees(&welcomes);
+        let (view, first) = self.judge_first(group_info, ratchet_tree).await?;
+        let new = NewRoom {
+            room: room.clone(),
+            group_id: view.group_id().to_vec(),
+            epoch: view.epoch(),
+            first,
+            welcomes,
+            mailbox: self.limits.mailbox,
+            predecessor: predecessor.clone(),
+        };
+        match self.ledger.create(new).await? {
+            Created::New(status) => {
+                predecessor.into_iter().for_each(|before| self.bus.publish(&Topic::Room(before)));
+                addressees.into_iter().for_each(|device| self.bus.publish(&Topic::Mailbox(device)));
+                Ok(Done::Now(status))
+            }
             Created::Repeated(status) => Ok(Done::Before(status)),
             Created::NameTaken => Err(Refusal::NameTaken),
             Created::GroupTaken => Err(Refusal::GroupTaken),
+            Created::NotClosed => Err(Refusal::NotClosed),
+            Created::Succeeded(closure) => Err(Refusal::Closed(closure)),
+            Created::UnknownDevice(index) => Err(Refusal::UnknownDevice(index)),
+            Created::MailboxFull(index) => Err(Refusal::MailboxFull(index)),
         }
+    }
+
+    /// A group is registered in its first epoch: 0, or 1 when it continues another.
+    async fn judge_first(
+        &self,
+        group_info: Vec<u8>,
+        ratchet_tree: Option<Vec<u8>>,
+    ) -> Result<(Arc<dyn PublicView>, NewEpoch), Refusal> {
+        let (validator, now) = (self.validator.clone(), self.seconds());
+        compute(move || {
+            let Judged { view, change } = validator.open(&group_info, ratchet_tree.as_deref(), now)?;
+            if view.epoch() > 1 {
+                return Err(Invalid::NotFirstEpoch.into());
+            }
+            let tree_hash = view.tree_hash().to_vec();
+            Ok((view, NewEpoch { group_info, tree_hash, change }))
+        })
+        .await
     }
 
     /// Where a room is.
@@ -51,7 +78,7 @@ impl Delivery {
     }
 
     /// The public state of the current epoch, or of another that is still kept: for an external join,
-    /// or for a joiner whose Welcome has no ratchet tree.
+    /// together with the tree that it names.
     ///
     /// # Errors
     /// [`Refusal::UnknownRoom`], [`Refusal::UnknownEpoch`].
@@ -65,22 +92,8 @@ impl Delivery {
         let room = self.find(room).await?;
         let epoch = epoch.unwrap_or(room.status.epoch);
         checked_epoch(epoch).map_err(|_| Refusal::UnknownEpoch)?;
-        let group_info = self.ledger.group_info(room.id, epoch).await?.ok_or(Refusal::UnknownEpoch)?;
-        let ratchet_tree = if self.has_tree(&group_info)? {
-            None
-        } else {
-            let view = self.view(room.id, epoch).await?.ok_or(Refusal::UnknownEpoch)?;
-            compute(move || Ok(view.ratchet_tree())).await?
-        };
-        Ok(EpochInfo { group_info, ratchet_tree, head: room.status.head })
-    }
-
-    /// Whether a GroupInfo, judged when it came, carries its ratchet tree.
-    fn has_tree(&self, group_info: &[u8]) -> Result<bool, Refusal> {
-        match MlsMessage::from_bytes(group_info, &self.limits.wire()) {
-            Ok(MlsMessage::GroupInfo(info)) => Ok(info.extensions.contains(ExtensionType::RATCHET_TREE)),
-            Ok(_) | Err(_) => Err(LedgerError::Corrupt.into()),
-        }
+        let info = self.ledger.group_info(room.id, epoch).await?.ok_or(Refusal::UnknownEpoch)?;
+        Ok(EpochInfo { group_info: info.group_info, tree_hash: info.tree_hash, head: room.status.head })
     }
 
     /// The view of an epoch, unless it is no longer kept.

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use keyroom_api::{CommitBundle, DeviceUri, EntryKind, IdempotencyKey, RoomUri, WelcomeTo};
-use keyroom_wire::{Decode, MlsMessage};
 
 use super::{Delivery, Done, Handshakes, Sent, compute};
 use crate::framed::{Framed, Wrapping};
+use crate::welcome::cut;
 use crate::{
-    Appended, Invalid, Judged, NewCommit, NewEntry, NewEpoch, Once, PublicView, Refusal, RoomId, RoomRecord, Topic,
-    Validator,
+    Appended, Invalid, Judged, NewCommit, NewEntry, NewEpoch, NewWelcome, Once, PublicView, Refusal, RoomId,
+    RoomRecord, Topic, Validator,
 };
 
 /// A commit that has been judged: the view of the epoch that it starts, and what is to be stored.
@@ -30,7 +30,7 @@ impl Delivery {
         key: Option<IdempotencyKey>,
     ) -> Result<Sent, Refusal> {
         self.own_host(caller.host())?;
-        self.check_welcomes(&bundle.welcomes)?;
+        let welcomes = self.cut_all(bundle.welcomes)?;
         let found = self.find(room).await?;
         let framed = self.framed(&bundle.commit, &found)?;
         if framed.kind != EntryKind::Commit {
@@ -44,10 +44,16 @@ impl Delivery {
         }
         self.in_epoch(&found, framed.epoch).await?;
         let (view, next) = self.judge(&found, &framed, entry.message.clone(), bundle.group_info).await?;
-        let welcomes: Vec<_> = bundle.welcomes.into_iter().map(|w| (w.welcome, w.devices)).collect();
-        let addressees: Vec<DeviceUri> = welcomes.iter().flat_map(|(_, devices)| devices).cloned().collect();
-        let (mailbox, epochs_kept) = (self.limits.mailbox, self.limits.epochs_kept);
-        let commit = NewCommit { entry, next, welcomes, mailbox, epochs_kept };
+        let addressees = addressees(&welcomes);
+        let commit = NewCommit {
+            entry,
+            next,
+            welcomes,
+            mailbox: self.limits.mailbox,
+            epochs_kept: self.limits.epochs_kept,
+            epochs_for_welcomes: self.limits.epochs_for_welcomes,
+            closes: view.is_ended(),
+        };
         let sent = outcome(self.ledger.append_commit(commit).await?)?;
         if let Done::Now(_) = sent {
             self.views.put(found.id, view);
@@ -138,6 +144,9 @@ impl Delivery {
     }
 
     async fn in_epoch(&self, room: &RoomRecord, epoch: u64) -> Result<(), Refusal> {
+        if let Some(closure) = &room.status.closed {
+            return Err(Refusal::Closed(closure.clone()));
+        }
         if epoch == room.status.epoch {
             return Ok(());
         }
@@ -172,27 +181,29 @@ impl Delivery {
         compute(move || {
             let Judged { view, change } = view.check_commit(&commit, &proposals, now)?;
             view.check_group_info(&group_info)?;
-            Ok((view, NewEpoch { group_info, change }))
+            let tree_hash = view.tree_hash().to_vec();
+            Ok((view, NewEpoch { group_info, tree_hash, change }))
         })
         .await
     }
 
-    fn check_welcomes(&self, welcomes: &[WelcomeTo]) -> Result<(), Refusal> {
+    /// Takes Welcomes apart for their addressees.
+    pub(super) fn cut_all(&self, welcomes: Vec<WelcomeTo>) -> Result<Vec<NewWelcome>, Refusal> {
         let limit = self.limits.addressees;
         if welcomes.iter().map(|w| w.devices.len()).sum::<usize>() > limit || welcomes.len() > limit {
             return Err(Refusal::TooLarge { limit });
         }
-        for (index, welcome) in welcomes.iter().enumerate() {
-            let message = MlsMessage::from_bytes(&welcome.welcome, &self.limits.wire());
-            let reason = match message {
-                Ok(MlsMessage::Welcome(_)) => continue,
-                Ok(_) => Invalid::WrongKind,
-                Err(_) => Invalid::Malformed,
-            };
-            return Err(Refusal::InvalidElement { index, reason });
-        }
-        welcomes.iter().flat_map(|w| &w.devices).try_for_each(|device| self.own_host(device.host()))
+        welcomes.iter().flat_map(|w| &w.devices).try_for_each(|device| self.own_host(device.host()))?;
+        let cut = |(index, sent): (usize, WelcomeTo)| {
+            cut(sent, &self.limits.wire()).map_err(|reason| Refusal::InvalidElement { index, reason })
+        };
+        welcomes.into_iter().enumerate().map(cut).collect()
     }
+}
+
+/// All addressees of some Welcomes.
+pub(super) fn addressees(welcomes: &[NewWelcome]) -> Vec<DeviceUri> {
+    welcomes.iter().flat_map(|welcome| &welcome.to).map(|(device, _)| device.clone()).collect()
 }
 
 /// Of a private commit the GroupInfo of the next epoch is all there is to judge.
@@ -203,14 +214,15 @@ fn judge_private(
     group_info: Vec<u8>,
     now: u64,
 ) -> Result<Next, Refusal> {
-    let Judged { view: next, change } = validator.open(&group_info, now)?;
+    let Judged { view: next, change } = validator.open(&group_info, None, now)?;
     if next.group_id() != group_id {
         return Err(Invalid::WrongGroup.into());
     }
     if next.epoch().checked_sub(1) != Some(epoch) {
         return Err(Invalid::WrongEpoch.into());
     }
-    Ok((next, NewEpoch { group_info, change }))
+    let tree_hash = next.tree_hash().to_vec();
+    Ok((next, NewEpoch { group_info, tree_hash, change }))
 }
 
 fn outcome(appended: Appended) -> Result<Sent, Refusal> {
@@ -219,6 +231,7 @@ fn outcome(appended: Appended) -> Result<Sent, Refusal> {
         Appended::Repeated(receipt) => Ok(Done::Before(receipt)),
         Appended::KeyReused => Err(Refusal::KeyReused),
         Appended::WrongEpoch(conflict) => Err(Refusal::WrongEpoch(conflict)),
+        Appended::Closed(closure) => Err(Refusal::Closed(closure)),
         Appended::UnknownDevice(index) => Err(Refusal::UnknownDevice(index)),
         Appended::MailboxFull(index) => Err(Refusal::MailboxFull(index)),
     }

@@ -3,7 +3,8 @@
 use keyroom_api::{Conflict, EntryKind, LogEntry, LogPage, Receipt};
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params, params};
 
-use super::{Outcome, Verdict, epochs, mailbox, rooms};
+use super::mailbox::{self, Delivered, Into};
+use super::{Outcome, Verdict, epochs, rooms};
 use crate::{Appended, NewCommit, NewEntry, Once, Page, Remembered, RoomId};
 
 pub(super) fn append_commit(db: &Connection, commit: &NewCommit) -> Outcome<Verdict<Appended>> {
@@ -14,18 +15,26 @@ pub(super) fn append_commit(db: &Connection, commit: &NewCommit) -> Outcome<Verd
     // Here a commit wins or loses: of all that were made for this epoch one finds its row.
     let head: Option<u64> = db
         .prepare_cached(
-            "UPDATE rooms SET epoch = epoch + 1, head = head + 1 WHERE id = :room AND epoch = :epoch RETURNING head",
+            "UPDATE rooms SET epoch = epoch + 1, head = head + 1, closed = iif(:closes, head + 1, NULL)
+             WHERE id = :room AND epoch = :epoch AND closed IS NULL RETURNING head",
         )?
-        .query_row(named_params! { ":room": entry.room.0, ":epoch": entry.epoch }, |row| row.get(0))
+        .query_row(named_params! { ":room": entry.room.0, ":epoch": entry.epoch, ":closes": commit.closes }, |row| {
+            row.get(0)
+        })
         .optional()?;
     let Some(sequence) = head else { return lost(db, entry) };
     let receipt = put(db, entry, sequence)?;
     let next = entry.epoch + 1;
     epochs::put(db, entry.room, next, &commit.next)?;
-    epochs::forget(db, entry.room, (next + 1).saturating_sub(commit.epochs_kept.max(1)))?;
-    if let Some(refusal) = mailbox::deliver(db, commit, sequence)? {
-        return Ok(Verdict::Undo(refusal));
+    let tree_hash = &commit.next.tree_hash;
+    let into = Into { room: entry.room, epoch: next, tree_hash, cursor: sequence, most: commit.mailbox };
+    match mailbox::deliver(db, &into, &commit.welcomes)? {
+        Delivered::All => {}
+        Delivered::Unknown(index) => return Ok(Verdict::Undo(Appended::UnknownDevice(index))),
+        Delivered::Full(index) => return Ok(Verdict::Undo(Appended::MailboxFull(index))),
     }
+    let oldest = |kept: u64| (next + 1).saturating_sub(kept.max(1));
+    epochs::forget(db, entry.room, oldest(commit.epochs_kept), oldest(commit.epochs_for_welcomes))?;
     Ok(Verdict::Keep(Appended::Accepted(receipt)))
 }
 
@@ -36,7 +45,7 @@ pub(super) fn append(db: &Connection, entry: &NewEntry, late: u64) -> Outcome<Ve
     let head: Option<u64> = db
         .prepare_cached(
             "UPDATE rooms SET head = head + 1
-             WHERE id = :room AND epoch >= :epoch AND epoch - :epoch <= :late RETURNING head",
+             WHERE id = :room AND epoch >= :epoch AND epoch - :epoch <= :late AND closed IS NULL RETURNING head",
         )?
         .query_row(named_params! { ":room": entry.room.0, ":epoch": entry.epoch, ":late": late }, |row| row.get(0))
         .optional()?;
@@ -45,6 +54,9 @@ pub(super) fn append(db: &Connection, entry: &NewEntry, late: u64) -> Outcome<Ve
 }
 
 fn lost(db: &Connection, entry: &NewEntry) -> Outcome<Verdict<Appended>> {
+    if let Some(closure) = rooms::status(db, entry.room)?.closed {
+        return Ok(Verdict::Undo(Appended::Closed(closure)));
+    }
     conflict(db, entry.room, entry.epoch).map(|conflict| Verdict::Undo(Appended::WrongEpoch(conflict)))
 }
 
@@ -121,7 +133,7 @@ pub(super) fn log(db: &Connection, room: RoomId, page: Page) -> Outcome<LogPage>
     let after = i64::try_from(page.after).unwrap_or(i64::MAX);
     let found = query.query_map(params![room.0, after, page.entries], entry)?;
     let entries = up_to(page.bytes, found, |entry| entry.message.len())?;
-    Ok(LogPage { epoch: status.epoch, head: status.head, entries })
+    Ok(LogPage { epoch: status.epoch, head: status.head, entries, closed: status.closed })
 }
 
 fn entry(row: &Row<'_>) -> Outcome<LogEntry> {

@@ -3,14 +3,11 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::Outcome;
-use crate::{NewEpoch, RoomId, StateChange, StateRecord};
+use crate::{KeptInfo, NewEpoch, RoomId, StateChange, StateRecord};
 
 pub(super) fn put(db: &Connection, room: RoomId, epoch: u64, new: &NewEpoch) -> Outcome<()> {
-    db.prepare_cached("INSERT INTO epochs (room, epoch, group_info) VALUES (?, ?, ?)")?.execute(params![
-        room.0,
-        epoch,
-        new.group_info
-    ])?;
+    db.prepare_cached("INSERT INTO epochs (room, epoch, group_info, tree_hash) VALUES (?, ?, ?, ?)")?
+        .execute(params![room.0, epoch, new.group_info, new.tree_hash])?;
     match &new.change {
         StateChange::Whole(records) => {
             clear(db, room, epoch, &[])?;
@@ -34,28 +31,40 @@ fn set(db: &Connection, room: RoomId, epoch: u64, key: &[u8], value: Option<&[u8
     Ok(())
 }
 
-/// Drops the public state of all epochs before this one, and what only they needed.
-///
-/// Epochs go one at a time, in order. So when this one becomes the oldest, the versions that nobody
-/// needs any more are those that it replaced itself.
-pub(super) fn forget(db: &Connection, room: RoomId, oldest: u64) -> Outcome<()> {
+/// Drops the public state of all epochs before this one, and what only they needed. Those that a
+/// waiting Welcome leads into stay, and all after them, from `for_welcomes` on.
+pub(super) fn forget(db: &Connection, room: RoomId, oldest: u64, for_welcomes: u64) -> Outcome<()> {
+    let awaited: Option<u64> = db
+        .prepare_cached("SELECT min(epoch) FROM mailbox WHERE room = ? AND epoch >= ?")?
+        .query_row(params![room.0, for_welcomes], |row| row.get(0))?;
+    let oldest = awaited.map_or(oldest, |awaited| oldest.min(awaited));
+    let before: Option<u64> =
+        db.prepare_cached("SELECT min(epoch) FROM epochs WHERE room = ?")?.query_row([room.0], |row| row.get(0))?;
+    let Some(before) = before.filter(|before| *before < oldest) else { return Ok(()) };
     db.prepare_cached("DELETE FROM epochs WHERE room = ? AND epoch < ?")?.execute(params![room.0, oldest])?;
+    // Up to the oldest epoch only the newest version of each record is needed; older ones are those
+    // that an epoch since the last time has replaced.
     db.prepare_cached(
         "DELETE FROM state WHERE rowid IN (
              SELECT old.rowid FROM state AS new JOIN state AS old
              ON old.room = new.room AND old.key = new.key AND old.epoch < new.epoch
-             WHERE new.room = ? AND new.epoch = ?)",
+             WHERE new.room = ? AND new.epoch > ? AND new.epoch <= ?)",
     )?
-    .execute(params![room.0, oldest])?;
-    db.prepare_cached("DELETE FROM state WHERE room = ? AND epoch = ? AND value IS NULL")?
-        .execute(params![room.0, oldest])?;
+    .execute(params![room.0, before, oldest])?;
+    db.prepare_cached("DELETE FROM state WHERE room = ? AND epoch > ? AND epoch <= ? AND value IS NULL")?
+        .execute(params![room.0, before, oldest])?;
     Ok(())
 }
 
-pub(super) fn group_info(db: &Connection, room: RoomId, epoch: u64) -> Outcome<Option<Vec<u8>>> {
-    db.prepare_cached("SELECT group_info FROM epochs WHERE room = ? AND epoch = ?")?
-        .query_row(params![room.0, epoch], |row| row.get(0))
+pub(super) fn group_info(db: &Connection, room: RoomId, epoch: u64) -> Outcome<Option<KeptInfo>> {
+    db.prepare_cached("SELECT group_info, tree_hash FROM epochs WHERE room = ? AND epoch = ?")?
+        .query_row(params![room.0, epoch], |row| Ok(KeptInfo { group_info: row.get(0)?, tree_hash: row.get(1)? }))
         .optional()
+}
+
+pub(super) fn of_tree(db: &Connection, room: RoomId, tree_hash: &[u8]) -> Outcome<Option<u64>> {
+    db.prepare_cached("SELECT max(epoch) FROM epochs WHERE room = ? AND tree_hash = ?")?
+        .query_row(params![room.0, tree_hash], |row| row.get(0))
 }
 
 pub(super) fn state(db: &Connection, room: RoomId, epoch: u64) -> Outcome<Option<Vec<StateRecord>>> {

@@ -4,27 +4,50 @@ use keyroom_api::{DeviceUri, MailboxItem, MailboxPage};
 use rusqlite::{Connection, OptionalExtension as _, named_params, params};
 
 use super::{Outcome, rooms};
-use crate::{Appended, NewCommit, Page};
+use crate::{NewWelcome, Page, RoomId};
 
-/// Puts the Welcomes of a commit into the mailboxes of their addressees, or says which one refuses.
-pub(super) fn deliver(db: &Connection, commit: &NewCommit, cursor: u64) -> Outcome<Option<Appended>> {
+/// Where Welcomes lead.
+pub(super) struct Into<'a> {
+    pub(super) room: RoomId,
+    pub(super) epoch: u64,
+    pub(super) tree_hash: &'a [u8],
+    pub(super) cursor: u64,
+    /// Most items that a mailbox may hold.
+    pub(super) most: u64,
+}
+
+/// How delivery went.
+pub(super) enum Delivered {
+    All,
+    /// This addressee is not known.
+    Unknown(usize),
+    /// The mailbox of this one is full.
+    Full(usize),
+}
+
+/// Puts Welcomes into the mailboxes of their addressees, or says which one refuses.
+pub(super) fn deliver(db: &Connection, into: &Into<'_>, welcomes: &[NewWelcome]) -> Outcome<Delivered> {
     let mut index = 0;
-    for (message, devices) in &commit.welcomes {
-        if devices.is_empty() {
+    for NewWelcome { head, tail, to } in welcomes {
+        if to.is_empty() {
             continue;
         }
-        db.prepare_cached("INSERT INTO welcomes (message) VALUES (?)")?.execute([message])?;
+        db.prepare_cached("INSERT INTO welcomes (head, tail, tree_hash) VALUES (?, ?, ?)")?.execute(params![
+            head,
+            tail,
+            into.tree_hash
+        ])?;
         let welcome = db.last_insert_rowid();
-        for device in devices {
-            let Some(device) = device_id(db, device)? else { return Ok(Some(Appended::UnknownDevice(index))) };
-            if waiting(db, device)? >= commit.mailbox {
-                return Ok(Some(Appended::MailboxFull(index)));
+        for (device, secrets) in to {
+            let Some(device) = device_id(db, device)? else { return Ok(Delivered::Unknown(index)) };
+            if waiting(db, device)? >= into.most {
+                return Ok(Delivered::Full(index));
             }
-            put(db, commit, device, welcome, cursor)?;
+            put(db, into, device, welcome, secrets)?;
             index += 1;
         }
     }
-    Ok(None)
+    Ok(Delivered::All)
 }
 
 fn device_id(db: &Connection, device: &DeviceUri) -> Outcome<Option<i64>> {
@@ -37,28 +60,30 @@ fn waiting(db: &Connection, device: i64) -> Outcome<u64> {
     db.prepare_cached("SELECT count(*) FROM mailbox WHERE device = ?")?.query_row([device], |row| row.get(0))
 }
 
-fn put(db: &Connection, commit: &NewCommit, device: i64, welcome: i64, cursor: u64) -> Outcome<()> {
+fn put(db: &Connection, into: &Into<'_>, device: i64, welcome: i64, secrets: &[u8]) -> Outcome<()> {
     let sequence: i64 = db
         .prepare_cached("UPDATE devices SET mailbox_head = mailbox_head + 1 WHERE id = ? RETURNING mailbox_head")?
         .query_row([device], |row| row.get(0))?;
     db.prepare_cached(
-        "INSERT INTO mailbox (device, sequence, room, epoch, cursor, welcome)
-         VALUES (:device, :sequence, :room, :epoch, :cursor, :welcome)",
+        "INSERT INTO mailbox (device, sequence, room, epoch, cursor, welcome, secrets)
+         VALUES (:device, :sequence, :room, :epoch, :cursor, :welcome, :secrets)",
     )?
     .execute(named_params! {
         ":device": device,
         ":sequence": sequence,
-        ":room": commit.entry.room.0,
-        ":epoch": commit.entry.epoch + 1,
-        ":cursor": cursor,
+        ":room": into.room.0,
+        ":epoch": into.epoch,
+        ":cursor": into.cursor,
         ":welcome": welcome,
+        ":secrets": secrets,
     })?;
     Ok(())
 }
 
 pub(super) fn page(db: &Connection, device: &DeviceUri, page: Page) -> Outcome<MailboxPage> {
     let mut query = db.prepare_cached(
-        "SELECT mailbox.sequence, rooms.uri, mailbox.epoch, mailbox.cursor, welcomes.message
+        "SELECT mailbox.sequence, rooms.uri, mailbox.epoch, mailbox.cursor, welcomes.tree_hash,
+                welcomes.head, mailbox.secrets, welcomes.tail
          FROM mailbox
          JOIN devices ON devices.id = mailbox.device
          JOIN rooms ON rooms.id = mailbox.room
@@ -72,7 +97,8 @@ pub(super) fn page(db: &Connection, device: &DeviceUri, page: Page) -> Outcome<M
             room: rooms::name(row, 1)?,
             epoch: row.get(2)?,
             cursor: row.get(3)?,
-            welcome: row.get(4)?,
+            tree_hash: row.get(4)?,
+            welcome: [row.get_ref(5)?.as_blob()?, row.get_ref(6)?.as_blob()?, row.get_ref(7)?.as_blob()?].concat(),
         })
     })?;
     Ok(MailboxPage { items: super::entries::up_to(page.bytes, found, |item| item.welcome.len())? })

@@ -25,8 +25,8 @@ use keyroom_api::{Conflict, DeviceClaim, DeviceUri, LogPage, MailboxPage, Stock,
 use rusqlite::Connection;
 
 use crate::{
-    Answer, Appended, CheckedKeyPackage, Created, Ledger, LedgerError, NewCommit, NewEntry, NewRoom, Once, Page,
-    Publication, Published, Remembered, RoomId, RoomRecord, StateRecord,
+    Answer, Appended, CheckedKeyPackage, Created, KeptInfo, Ledger, LedgerError, NewCommit, NewEntry, NewRoom, Once,
+    Page, Publication, Published, Remembered, RoomId, RoomRecord, StateRecord,
 };
 use threads::{Readers, Writer};
 
@@ -106,7 +106,7 @@ impl Ledger for Sqlite {
     }
 
     fn create(&self, room: NewRoom) -> Answer<'_, Created> {
-        Box::pin(self.write(move |db| rooms::create(db, &room).map(Verdict::Keep)))
+        Box::pin(self.write(move |db| rooms::create(db, &room)))
     }
 
     fn room<'a>(&'a self, room: &'a keyroom_api::RoomUri) -> Answer<'a, Option<RoomRecord>> {
@@ -114,12 +114,17 @@ impl Ledger for Sqlite {
         Box::pin(self.read(move |db| rooms::room(db, &room)))
     }
 
-    fn group_info(&self, room: RoomId, epoch: u64) -> Answer<'_, Option<Vec<u8>>> {
+    fn group_info(&self, room: RoomId, epoch: u64) -> Answer<'_, Option<KeptInfo>> {
         Box::pin(self.read(move |db| epochs::group_info(db, room, epoch)))
     }
 
     fn state(&self, room: RoomId, epoch: u64) -> Answer<'_, Option<Vec<StateRecord>>> {
         Box::pin(self.read(move |db| epochs::state(db, room, epoch)))
+    }
+
+    fn epoch_of_tree<'a>(&'a self, room: RoomId, tree_hash: &'a [u8]) -> Answer<'a, Option<u64>> {
+        let tree_hash = tree_hash.to_vec();
+        Box::pin(self.read(move |db| epochs::of_tree(db, room, &tree_hash)))
     }
 
     fn proposals(&self, room: RoomId, epoch: u64) -> Answer<'_, Vec<Vec<u8>>> {

@@ -2,43 +2,68 @@
 
 use std::str::FromStr;
 
-use keyroom_api::{RoomStatus, RoomUri};
+use keyroom_api::{Closure, RoomStatus, RoomUri};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{Outcome, epochs};
+use super::mailbox::{self, Delivered, Into};
+use super::{Outcome, Verdict, epochs};
 use crate::{Created, NewRoom, RoomId, RoomRecord};
 
-pub(super) fn create(db: &Connection, new: &NewRoom) -> Outcome<Created> {
+pub(super) fn create(db: &Connection, new: &NewRoom) -> Outcome<Verdict<Created>> {
     if let Some(there) = room(db, &new.room)? {
         let same = there.group_id == new.group_id;
-        return Ok(if same { Created::Repeated(there.status) } else { Created::NameTaken });
+        return Ok(Verdict::Keep(if same { Created::Repeated(there.status) } else { Created::NameTaken }));
+    }
+    if let Some(refusal) = new.predecessor.as_ref().map(|before| succeed(db, before, &new.room)).transpose()?.flatten()
+    {
+        return Ok(Verdict::Undo(refusal));
     }
     let added = db
         .prepare_cached("INSERT INTO rooms (uri, group_id, epoch, head) VALUES (?, ?, ?, 0) ON CONFLICT DO NOTHING")?
         .execute(params![new.room.to_string(), new.group_id, new.epoch])?;
     if added == 0 {
-        return Ok(Created::GroupTaken);
+        return Ok(Verdict::Undo(Created::GroupTaken));
     }
-    epochs::put(db, RoomId(db.last_insert_rowid()), new.epoch, &new.first)?;
-    Ok(Created::New(RoomStatus { epoch: new.epoch, head: 0 }))
+    let id = RoomId(db.last_insert_rowid());
+    epochs::put(db, id, new.epoch, &new.first)?;
+    let into = Into { room: id, epoch: new.epoch, tree_hash: &new.first.tree_hash, cursor: 0, most: new.mailbox };
+    match mailbox::deliver(db, &into, &new.welcomes)? {
+        Delivered::All => Ok(Verdict::Keep(Created::New(RoomStatus { epoch: new.epoch, head: 0, closed: None }))),
+        Delivered::Unknown(index) => Ok(Verdict::Undo(Created::UnknownDevice(index))),
+        Delivered::Full(index) => Ok(Verdict::Undo(Created::MailboxFull(index))),
+    }
+}
+
+/// Makes a room the successor of another, or says why it cannot be. Of all that try one does.
+fn succeed(db: &Connection, before: &RoomUri, successor: &RoomUri) -> Outcome<Option<Created>> {
+    let done = db
+        .prepare_cached("UPDATE rooms SET successor = ? WHERE uri = ? AND closed IS NOT NULL AND successor IS NULL")?
+        .execute([successor.to_string(), before.to_string()])?;
+    if done == 1 {
+        return Ok(None);
+    }
+    let closure = room(db, before)?.and_then(|there| there.status.closed);
+    Ok(Some(closure.map_or(Created::NotClosed, Created::Succeeded)))
 }
 
 pub(super) fn room(db: &Connection, room: &RoomUri) -> Outcome<Option<RoomRecord>> {
-    db.prepare_cached("SELECT id, group_id, epoch, head FROM rooms WHERE uri = ?")?
+    db.prepare_cached("SELECT epoch, head, closed, successor, id, group_id FROM rooms WHERE uri = ?")?
         .query_row([room.to_string()], |row| {
-            Ok(RoomRecord {
-                id: RoomId(row.get(0)?),
-                group_id: row.get(1)?,
-                status: RoomStatus { epoch: row.get(2)?, head: row.get(3)? },
-            })
+            Ok(RoomRecord { id: RoomId(row.get(4)?), group_id: row.get(5)?, status: read_status(row)? })
         })
         .optional()
 }
 
 pub(super) fn status(db: &Connection, room: RoomId) -> Outcome<RoomStatus> {
-    db.prepare_cached("SELECT epoch, head FROM rooms WHERE id = ?")?
-        .query_row([room.0], |row| Ok(RoomStatus { epoch: row.get(0)?, head: row.get(1)? }))
+    db.prepare_cached("SELECT epoch, head, closed, successor FROM rooms WHERE id = ?")?.query_row([room.0], read_status)
+}
+
+fn read_status(row: &Row<'_>) -> Outcome<RoomStatus> {
+    let at: Option<u64> = row.get(2)?;
+    let successor: Option<String> = row.get(3)?;
+    let successor = successor.map(|_| name(row, 3)).transpose()?;
+    Ok(RoomStatus { epoch: row.get(0)?, head: row.get(1)?, closed: at.map(|at| Closure { at, successor }) })
 }
 
 /// A name that the ledger wrote itself.

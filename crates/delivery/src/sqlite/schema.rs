@@ -42,13 +42,17 @@ const TABLES: &str = "
         uri TEXT NOT NULL UNIQUE,
         group_id BLOB NOT NULL UNIQUE,
         epoch INTEGER NOT NULL,
-        head INTEGER NOT NULL
+        head INTEGER NOT NULL,
+        -- The sequence number of the commit that closed it.
+        closed INTEGER,
+        successor TEXT
     ) STRICT;
 
     CREATE TABLE epochs (
         room INTEGER NOT NULL REFERENCES rooms,
         epoch INTEGER NOT NULL,
         group_info BLOB NOT NULL,
+        tree_hash BLOB NOT NULL,
         PRIMARY KEY (room, epoch)
     ) STRICT;
 
@@ -75,9 +79,12 @@ const TABLES: &str = "
     CREATE UNIQUE INDEX one_commit_for_each_epoch ON log (room, epoch) WHERE kind = 3;
     CREATE INDEX proposals_of_epoch ON log (room, epoch, sequence) WHERE kind = 2;
 
+    -- What the addressees of a Welcome share: before their secrets, and after them.
     CREATE TABLE welcomes (
         id INTEGER PRIMARY KEY,
-        message BLOB NOT NULL
+        head BLOB NOT NULL,
+        tail BLOB NOT NULL,
+        tree_hash BLOB NOT NULL
     ) STRICT;
 
     CREATE TABLE mailbox (
@@ -87,9 +94,11 @@ const TABLES: &str = "
         epoch INTEGER NOT NULL,
         cursor INTEGER NOT NULL,
         welcome INTEGER NOT NULL REFERENCES welcomes,
+        secrets BLOB NOT NULL,
         PRIMARY KEY (device, sequence)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX mailbox_of_welcome ON mailbox (welcome);
+    CREATE INDEX mailbox_of_epoch ON mailbox (room, epoch);
 
     CREATE TABLE idempotency (
         device TEXT NOT NULL,

@@ -47,6 +47,9 @@ engines! {
         a_key_package_is_claimed_once_also_between_nodes,
         a_repetition_through_another_node_gets_the_outcome_of_then,
         what_is_refused_leaves_no_trace,
+        a_welcome_is_cut_for_each_addressee,
+        an_epoch_is_kept_as_long_as_a_welcome_into_it_waits,
+        a_closed_room_takes_nothing_more_and_gets_one_successor,
         a_proposal_counts_for_its_epoch_only,
         kept_epochs_read_back_as_they_were_however_the_state_changes,
         a_random_history_reads_back_as_a_plain_model_says;

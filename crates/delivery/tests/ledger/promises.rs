@@ -1,10 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use keyroom_api::{DeviceUri, EntryKind, Offer, RoomStatus, RoomUri};
+use keyroom_api::{Closure, DeviceUri, EntryKind, Offer, RoomStatus, RoomUri};
 use keyroom_delivery::{
-    Appended, CheckedKeyPackage, Created, Ledger, NewCommit, NewEntry, NewEpoch, NewRoom, Once, Page, Publication,
-    RoomId, StateChange,
+    Appended, CheckedKeyPackage, Created, KeptInfo, Ledger, NewCommit, NewEntry, NewEpoch, NewRoom, NewWelcome, Once,
+    Page, Publication, RoomId, StateChange,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -26,6 +26,7 @@ fn uri(name: &str) -> RoomUri {
 fn state(epoch: u64) -> NewEpoch {
     NewEpoch {
         group_info: vec![1, epoch as u8],
+        tree_hash: vec![3, epoch as u8],
         change: StateChange::Part { cleared: vec![], writes: vec![(vec![2], Some(vec![epoch as u8]))] },
     }
 }
@@ -35,13 +36,23 @@ async fn is_kept(ledger: &Arc<dyn Ledger>, room: RoomId, epoch: u64) -> bool {
     let group_info = ledger.group_info(room, epoch).await.unwrap();
     let records = ledger.state(room, epoch).await.unwrap();
     assert_eq!(group_info.is_some(), records.is_some());
-    assert!(group_info.is_none_or(|info| info == state(epoch).group_info));
+    let expected = KeptInfo { group_info: state(epoch).group_info, tree_hash: state(epoch).tree_hash };
+    assert!(group_info.is_none_or(|info| info == expected));
     records.is_some_and(|records| records == [(vec![2], vec![epoch as u8])])
 }
 
+fn new_room(name: &str) -> NewRoom {
+    let (room, group_id) = (uri(name), name.as_bytes().to_vec());
+    NewRoom { room, group_id, epoch: 0, first: state(0), welcomes: Vec::new(), mailbox: 3, predecessor: None }
+}
+
+/// Where an open room is.
+fn at(epoch: u64, head: u64) -> RoomStatus {
+    RoomStatus { epoch, head, closed: None }
+}
+
 async fn room(ledger: &Arc<dyn Ledger>, name: &str) -> RoomId {
-    let new = NewRoom { room: uri(name), group_id: name.as_bytes().to_vec(), epoch: 0, first: state(0) };
-    assert_eq!(ledger.create(new).await.unwrap(), Created::New(RoomStatus { epoch: 0, head: 0 }));
+    assert_eq!(ledger.create(new_room(name)).await.unwrap(), Created::New(at(0, 0)));
     ledger.room(&uri(name)).await.unwrap().unwrap().id
 }
 
@@ -51,7 +62,21 @@ fn entry(room: RoomId, epoch: u64, kind: EntryKind, message: impl Into<Vec<u8>>)
 
 fn commit(room: RoomId, epoch: u64, message: impl Into<Vec<u8>>) -> NewCommit {
     let entry = entry(room, epoch, EntryKind::Commit, message);
-    NewCommit { entry, next: state(epoch + 1), welcomes: Vec::new(), mailbox: 3, epochs_kept: 2 }
+    NewCommit {
+        entry,
+        next: state(epoch + 1),
+        welcomes: Vec::new(),
+        mailbox: 3,
+        epochs_kept: 2,
+        epochs_for_welcomes: 2,
+        closes: false,
+    }
+}
+
+/// A Welcome to these devices, each with its number in the place of its secrets.
+fn welcome(mark: impl Into<Vec<u8>>, to: &[&str]) -> NewWelcome {
+    let to = (0..).zip(to).map(|(number, name)| (device(name), vec![number])).collect();
+    NewWelcome { head: vec![7], tail: mark.into(), to }
 }
 
 fn once(name: &str, key: &str) -> Option<Once> {
@@ -173,19 +198,109 @@ pub(crate) async fn what_is_refused_leaves_no_trace(database: &Database) {
     publish(&ledger, "bob", 0..1).await;
     let mut unknown = commit(room, 0, "unknown");
     unknown.entry.once = once("alice", "key");
-    unknown.welcomes = vec![(vec![1], vec![device("bob"), device("nobody")])];
+    unknown.welcomes = vec![welcome([1], &["bob", "nobody"])];
     assert_eq!(ledger.append_commit(unknown).await.unwrap(), Appended::UnknownDevice(1));
     let mut full = commit(room, 0, "full");
     full.entry.once = once("alice", "key");
-    full.welcomes = vec![(vec![1], vec![device("bob"); 2]), (vec![2], vec![device("bob"); 2])];
+    full.welcomes = vec![welcome([1], &["bob"; 2]), welcome([2], &["bob"; 2])];
     assert_eq!(ledger.append_commit(full).await.unwrap(), Appended::MailboxFull(3));
     assert!(matches!(ledger.append_commit(commit(room, 3, "early")).await.unwrap(), Appended::WrongEpoch(_)));
 
-    assert_eq!(ledger.room(&uri("room")).await.unwrap().unwrap().status, RoomStatus { epoch: 0, head: 0 });
+    assert_eq!(ledger.room(&uri("room")).await.unwrap().unwrap().status, at(0, 0));
     assert_eq!(ledger.log(room, ALL).await.unwrap().entries, []);
     assert!(!is_kept(&ledger, room, 1).await);
     assert_eq!(ledger.mailbox(&device("bob"), ALL).await.unwrap().items, []);
     assert_eq!(ledger.remembered(&once("alice", "key").unwrap()).await.unwrap(), None);
+}
+
+pub(crate) async fn a_welcome_is_cut_for_each_addressee(database: &Database) {
+    let ledger = database.node();
+    let room = room(&ledger, "room").await;
+    publish(&ledger, "alice", 0..1).await;
+    publish(&ledger, "bob", 1..2).await;
+    let mut new = commit(room, 0, "add");
+    new.welcomes = vec![welcome([9, 9], &["alice", "bob"])];
+    ledger.append_commit(new).await.unwrap();
+    for (name, expected) in [("alice", [7, 0, 9, 9]), ("bob", [7, 1, 9, 9])] {
+        let item = ledger.mailbox(&device(name), ALL).await.unwrap().items.remove(0);
+        assert_eq!((item.epoch, item.cursor, item.tree_hash), (1, 1, state(1).tree_hash));
+        assert_eq!(item.welcome, expected);
+    }
+    // The first epoch of a room may have Welcomes too.
+    let first = NewRoom { welcomes: vec![welcome([8], &["bob"])], ..new_room("other") };
+    ledger.create(first.clone()).await.unwrap();
+    assert_eq!(ledger.create(first).await.unwrap(), Created::Repeated(at(0, 0)));
+    let items = ledger.mailbox(&device("bob"), ALL).await.unwrap().items;
+    assert_eq!((items.len(), items[1].cursor, items[1].welcome.as_slice()), (2, 0, [7, 0, 8].as_slice()));
+    let nobody = NewRoom { welcomes: vec![welcome([8], &["bob", "nobody"])], ..new_room("third") };
+    assert_eq!(ledger.create(nobody).await.unwrap(), Created::UnknownDevice(1));
+    assert_eq!(ledger.room(&uri("third")).await.unwrap(), None);
+}
+
+pub(crate) async fn an_epoch_is_kept_as_long_as_a_welcome_into_it_waits(database: &Database) {
+    let ledger = database.node();
+    let room = room(&ledger, "room").await;
+    publish(&ledger, "bob", 0..1).await;
+    let next = async |epoch: u64, to: &[&str]| {
+        let mut new = commit(room, epoch, epoch.to_be_bytes());
+        new.welcomes = vec![welcome([1], to)];
+        new.epochs_for_welcomes = 10;
+        assert!(matches!(ledger.append_commit(new).await.unwrap(), Appended::Accepted(_)));
+    };
+    for epoch in 0..8 {
+        next(epoch, if epoch == 2 { &["bob"] } else { &[] }).await;
+    }
+    for epoch in 0..=8 {
+        assert_eq!(is_kept(&ledger, room, epoch).await, epoch >= 3, "{epoch}");
+    }
+    assert_eq!(ledger.epoch_of_tree(room, &state(3).tree_hash).await.unwrap(), Some(3));
+    assert_eq!(ledger.epoch_of_tree(room, &state(2).tree_hash).await.unwrap(), None);
+    ledger.acknowledge(&device("bob"), 1).await.unwrap();
+    next(8, &["bob"]).await;
+    for epoch in 0..=9 {
+        assert_eq!(is_kept(&ledger, room, epoch).await, epoch >= 8, "{epoch}");
+    }
+    // Not for ever.
+    for epoch in 9..20 {
+        next(epoch, &[]).await;
+    }
+    for epoch in 8..=20 {
+        assert_eq!(is_kept(&ledger, room, epoch).await, epoch >= 19, "{epoch}");
+    }
+}
+
+pub(crate) async fn a_closed_room_takes_nothing_more_and_gets_one_successor(database: &Database) {
+    let nodes = [database.node(), database.node()];
+    let room = room(&nodes[0], "room").await;
+    let continued = |name: &str| NewRoom { predecessor: Some(uri("room")), ..new_room(name) };
+    assert_eq!(nodes[0].create(continued("early")).await.unwrap(), Created::NotClosed);
+    nodes[0].append(entry(room, 0, EntryKind::Application, "a"), 0).await.unwrap();
+    let end = NewCommit { closes: true, ..commit(room, 0, "end") };
+    assert!(matches!(nodes[0].append_commit(end).await.unwrap(), Appended::Accepted(_)));
+
+    let closed = Closure { at: 2, successor: None };
+    assert_eq!(nodes[1].append_commit(commit(room, 1, "more")).await.unwrap(), Appended::Closed(closed.clone()));
+    let late = entry(room, 1, EntryKind::Application, "late");
+    assert_eq!(nodes[1].append(late, 3).await.unwrap(), Appended::Closed(closed.clone()));
+    let there = nodes[1].room(&uri("room")).await.unwrap().unwrap().status;
+    assert_eq!(there, RoomStatus { closed: Some(closed), ..at(1, 2) });
+
+    let rivals = (0..6usize).map(|number| {
+        let (node, new) = (nodes[number % 2].clone(), continued(&format!("next{number}")));
+        tokio::spawn(async move { node.create(new).await.unwrap() })
+    });
+    let mut made = 0;
+    let mut told = BTreeSet::new();
+    for rival in rivals.collect::<Vec<_>>() {
+        match rival.await.unwrap() {
+            Created::New(_) => made += 1,
+            Created::Succeeded(closure) => drop(told.insert(closure.successor.unwrap().to_string())),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((made, told.len()), (1, 1));
+    let closure = nodes[0].log(room, ALL).await.unwrap().closed.unwrap();
+    assert!(closure.at == 2 && told.contains(&closure.successor.unwrap().to_string()));
 }
 
 pub(crate) async fn a_proposal_counts_for_its_epoch_only(database: &Database) {
@@ -283,7 +398,7 @@ pub(crate) async fn a_random_history_reads_back_as_a_plain_model_says(database: 
             }
             5..8 => {
                 let mut new = commit(room, epoch, message.clone());
-                new.welcomes = vec![(message.clone(), vec![bob.clone()])];
+                new.welcomes = vec![welcome(message.clone(), &["bob"])];
                 let taken = ledger.append_commit(new).await.unwrap();
                 // One device's mailbox serves both rooms; the first model keeps it.
                 let current = epoch == models[which].epoch;
@@ -295,7 +410,7 @@ pub(crate) async fn a_random_history_reads_back_as_a_plain_model_says(database: 
                         models[which].log.push((epoch, EntryKind::Commit, message.clone()));
                         models[0].mailbox_head += 1;
                         let sequence = models[0].mailbox_head;
-                        models[0].mailbox.push((sequence, message));
+                        models[0].mailbox.push((sequence, [[7, 0].as_slice(), &message].concat()));
                     }
                     Appended::WrongEpoch(_) => assert!(!current, "step {step}"),
                     Appended::MailboxFull(0) => assert!(current && !space, "step {step}"),

@@ -3,6 +3,7 @@
 mod key_packages;
 mod mailbox;
 mod rooms;
+mod trees;
 
 use std::time::Instant;
 
@@ -40,6 +41,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/v1/users/{user}/devices/{device}/mailbox/{item}", delete(mailbox::acknowledge))
         .route("/v1/rooms/{room}", of_room)
         .route("/v1/rooms/{room}/group-info", get(rooms::group_info))
+        .route("/v1/rooms/{room}/trees/{tree}", get(trees::part))
         .route("/v1/rooms/{room}/commits", post(rooms::commit))
         .route("/v1/rooms/{room}/messages", post(rooms::send))
         .route("/v1/rooms/{room}/log", get(rooms::log))

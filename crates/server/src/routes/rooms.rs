@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use keyroom_api::CommitBundle;
+use keyroom_api::{CommitBundle, RoomBundle};
 use keyroom_delivery::Refusal;
 use serde::Deserialize;
 
@@ -21,8 +21,8 @@ pub(super) async fn create(
     OfRoom(room): OfRoom,
     request: Request,
 ) -> Result<Response, Refused> {
-    let group_info = body::message(&app, request, app.limits().body).await?;
-    Ok(to_json_done(app.delivery.create_room(&caller, &room, group_info).await?))
+    let bundle: RoomBundle = body::bundle(&app, request, app.limits().body).await?;
+    Ok(to_json_done(app.delivery.create_room(&caller, &room, bundle).await?))
 }
 
 pub(super) async fn status(

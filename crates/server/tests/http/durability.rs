@@ -11,7 +11,7 @@ use keyroom_rustcrypto::RUSTCRYPTO;
 use keyroom_wire::{Credential, Encode as _, MlsMessage};
 
 use crate::world::{
-    SUITE, World, application, bundle, device, group_info, key, key_package, last_resort, room, with_welcome,
+    SUITE, World, application, bundle, device, founding, group_info, key, key_package, last_resort, room, with_welcome,
 };
 
 #[tokio::test]
@@ -19,7 +19,7 @@ async fn a_restart_keeps_everything() {
     let world = World::new().await;
     let (alice, bob) = (world.connect("alice/phone"), world.connect("bob/phone"));
     let meeting = room("meeting");
-    alice.create_room(&meeting, group_info("g", 0)).await.unwrap();
+    alice.create_room(&meeting, &founding("g", 0)).await.unwrap();
     bob.publish_key_packages(vec![key_package(1), key_package(2), last_resort(3)]).await.unwrap();
     alice.claim_key_packages(&device("bob/any").user(), SUITE.0).await.unwrap();
     let add = with_welcome(bundle("g", 0, 1), &["bob/phone"], 1);
@@ -34,7 +34,7 @@ async fn a_restart_keeps_everything() {
     assert_eq!(bob.mailbox(0).await.unwrap(), mailbox);
     assert_eq!(alice.epoch_info(&meeting).await.unwrap().group_info, group_info("g", 1));
     assert_eq!(alice.commit(&meeting, &add, &key("add")).await.unwrap(), committed);
-    assert_eq!(alice.create_room(&meeting, group_info("x", 0)).await.unwrap_err().code(), Some(Code::NameTaken));
+    assert_eq!(alice.create_room(&meeting, &founding("x", 0)).await.unwrap_err().code(), Some(Code::NameTaken));
     let claims = alice.claim_key_packages(&device("bob/any").user(), SUITE.0).await.unwrap();
     assert_eq!(claims[0].offer, Offer::OneTime(key_package(2)));
     alice.commit(&meeting, &bundle("g", 1, 3), &key("next")).await.unwrap();
@@ -46,7 +46,7 @@ async fn a_server_that_stops_says_goodbye_and_is_unavailable_after() {
     let world = World::new().await;
     let alice = world.connect("alice/phone");
     let meeting = room("meeting");
-    alice.create_room(&meeting, group_info("g", 0)).await.unwrap();
+    alice.create_room(&meeting, &founding("g", 0)).await.unwrap();
     let mut live = alice.live().await.unwrap();
     let waiting = {
         let (alice, meeting) = (alice.clone(), meeting.clone());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use keyroom_api::{ClientError, Code, Live, LiveEvent};
 use keyroom_delivery::{Bus, LocalBus, Subscription, Topic};
 
-use crate::world::{SUITE, World, application, bundle, device, group_info, key, key_package, room, with_welcome};
+use crate::world::{SUITE, World, application, bundle, device, founding, key, key_package, room, with_welcome};
 
 /// A bus that loses two hints of three and doubles the others.
 #[derive(Default)]
@@ -48,7 +48,7 @@ async fn entries_and_welcomes_are_pushed_as_they_come() {
     let world = World::new().await;
     let (alice, bob) = (world.connect("alice/phone"), world.connect("bob/phone"));
     let meeting = room("meeting");
-    alice.create_room(&meeting, group_info("g", 0)).await.unwrap();
+    alice.create_room(&meeting, &founding("g", 0)).await.unwrap();
     bob.publish_key_packages((0..20).map(key_package).collect()).await.unwrap();
     let mut live = bob.live().await.unwrap();
     live.mailbox(0).await.unwrap();
@@ -76,7 +76,7 @@ async fn lost_and_doubled_wake_ups_lose_double_and_reorder_nothing() {
     let alice = world.connect("alice/phone");
     let rooms = ["one", "two"].map(room);
     for (group, room) in ["one", "two"].iter().zip(&rooms) {
-        alice.create_room(room, group_info(group, 0)).await.unwrap();
+        alice.create_room(room, &founding(group, 0)).await.unwrap();
         for mark in 1..=10 {
             alice.send_message(room, application(group, 0, mark), &key(format!("{group}{mark}"))).await.unwrap();
         }
@@ -115,7 +115,7 @@ async fn a_connection_that_breaks_goes_on_from_its_cursor() {
     let world = World::new().await;
     let alice = world.connect("alice/phone");
     let meeting = room("meeting");
-    alice.create_room(&meeting, group_info("g", 0)).await.unwrap();
+    alice.create_room(&meeting, &founding("g", 0)).await.unwrap();
     let send = async |marks: std::ops::RangeInclusive<u64>| {
         for mark in marks {
             alice.send_message(&meeting, application("g", 0, mark), &key(mark)).await.unwrap();
@@ -152,8 +152,8 @@ async fn a_refused_request_is_answered_and_the_connection_goes_on() {
     let world = World::with(|config| config.limits.live_rooms = 1).await;
     let alice = world.connect("alice/phone");
     let (first, second) = (room("first"), room("second"));
-    alice.create_room(&first, group_info("1", 0)).await.unwrap();
-    alice.create_room(&second, group_info("2", 0)).await.unwrap();
+    alice.create_room(&first, &founding("1", 0)).await.unwrap();
+    alice.create_room(&second, &founding("2", 0)).await.unwrap();
     let mut live = alice.live().await.unwrap();
     live.subscribe(&room("nowhere"), 0).await.unwrap();
     assert_eq!(live.next().await.unwrap_err().code(), Some(Code::UnknownRoom));

@@ -4,7 +4,7 @@ use keyroom_api::{BUNDLE, Bundle, Code, JSON, KeyPackages, MESSAGE, PROBLEM, Pro
 use reqwest::{Method, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::world::{World, application, bundle, group_info, key, key_package, room};
+use crate::world::{World, application, bundle, founding, key, key_package, room};
 
 const ALICE: &str = "mimi://example.org/d/alice/phone";
 
@@ -34,7 +34,7 @@ async fn problem(response: Response) -> Problem {
 async fn world() -> (World, Raw) {
     let world = World::new().await;
     let alice = world.connect("alice/phone");
-    alice.create_room(&room("meeting"), group_info("g", 0)).await.unwrap();
+    alice.create_room(&room("meeting"), &founding("g", 0)).await.unwrap();
     let raw = Raw { base: world.server.url(), http: reqwest::Client::new() };
     (world, raw)
 }
@@ -54,7 +54,7 @@ async fn every_prefix_and_every_flipped_byte_of_a_body_is_refused_or_read_and_ne
     let bodies = [
         (Method::POST, "/v1/rooms/meeting/commits", BUNDLE, good),
         (Method::POST, "/v1/rooms/meeting/messages", MESSAGE, application("g", 7, 1)),
-        (Method::PUT, "/v1/rooms/meeting", MESSAGE, group_info("g", 0)),
+        (Method::PUT, "/v1/rooms/meeting", BUNDLE, founding("g", 0).to_bytes()),
         (Method::POST, "/v1/users/alice/devices/phone/key-packages", BUNDLE, packages),
     ];
     for (method, path, media, body) in bodies {
@@ -150,7 +150,7 @@ async fn a_body_that_is_too_large_is_refused() {
         config.limits.batch = 10_000;
     })
     .await;
-    world.connect("alice/phone").create_room(&room("meeting"), group_info("g", 0)).await.unwrap();
+    world.connect("alice/phone").create_room(&room("meeting"), &founding("g", 0)).await.unwrap();
     let raw = Raw { base: world.server.url(), http: reqwest::Client::new() };
     for (path, media, length) in [
         ("/v1/rooms/meeting/messages", MESSAGE, 1_001),
@@ -168,7 +168,7 @@ async fn a_body_that_is_too_large_is_refused() {
 #[tokio::test]
 async fn a_body_that_does_not_come_is_given_up() {
     let world = World::with(|config| config.limits.transfer = Duration::from_millis(100)).await;
-    world.connect("alice/phone").create_room(&room("meeting"), group_info("g", 0)).await.unwrap();
+    world.connect("alice/phone").create_room(&room("meeting"), &founding("g", 0)).await.unwrap();
     let mut stream = tokio::net::TcpStream::connect(world.server.address()).await.unwrap();
     let head = format!(
         "POST /v1/rooms/meeting/messages HTTP/1.1\r\nhost: x\r\nkeyroom-device: {ALICE}\r\n\

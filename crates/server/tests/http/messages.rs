@@ -2,14 +2,14 @@ use std::time::{Duration, Instant};
 
 use keyroom_api::{Code, EntryKind};
 
-use crate::world::{NOW, World, application, bundle, commit, group_info, key, proposal, room};
+use crate::world::{NOW, World, application, bundle, commit, founding, key, proposal, room};
 
 #[tokio::test]
 async fn messages_and_commits_share_one_log_without_gaps() {
     let world = World::new().await;
     let alice = world.connect("alice/phone");
     let meeting = room("meeting");
-    alice.create_room(&meeting, group_info("g", 0)).await.unwrap();
+    alice.create_room(&meeting, &founding("g", 0)).await.unwrap();
     alice.send_message(&meeting, application("g", 0, 1), &key(1)).await.unwrap();
     alice.send_message(&meeting, proposal("g", 0, 2), &key(2)).await.unwrap();
     alice.commit(&meeting, &bundle("g", 0, 3), &key(3)).await.unwrap();
@@ -28,7 +28,7 @@ async fn a_reader_pages_from_its_cursor() {
     let world = World::with(|config| config.limits.page = 3).await;
     let alice = world.connect("alice/phone");
     let meeting = room("meeting");
-    alice.create_room(&meeting, group_info("g", 0)).await.unwrap();
+    alice.create_room(&meeting, &founding("g", 0)).await.unwrap();
     for mark in 1..=8 {
         alice.send_message(&meeting, application("g", 0, mark), &key(mark)).await.unwrap();
     }
@@ -50,7 +50,7 @@ async fn pages_end_at_a_size_and_hold_one_entry_at_least() {
     let world = World::with(|config| config.limits.page_bytes = 1).await;
     let alice = world.connect("alice/phone");
     let meeting = room("meeting");
-    alice.create_room(&meeting, group_info("g", 0)).await.unwrap();
+    alice.create_room(&meeting, &founding("g", 0)).await.unwrap();
     for mark in 1..=2 {
         alice.send_message(&meeting, application("g", 0, mark), &key(mark)).await.unwrap();
     }
@@ -63,7 +63,7 @@ async fn a_repeated_message_is_appended_once() {
     let world = World::new().await;
     let alice = world.connect("alice/phone");
     let meeting = room("meeting");
-    alice.create_room(&meeting, group_info("g", 0)).await.unwrap();
+    alice.create_room(&meeting, &founding("g", 0)).await.unwrap();
     let first = alice.send_message(&meeting, application("g", 0, 1), &key("a")).await.unwrap();
     assert_eq!(alice.send_message(&meeting, application("g", 0, 1), &key("a")).await.unwrap(), first);
     let other = alice.send_message(&meeting, application("g", 0, 2), &key("a")).await.unwrap_err();
@@ -76,7 +76,7 @@ async fn application_messages_may_be_a_little_late_and_proposals_may_not() {
     let world = World::with(|config| config.limits.late_epochs = 1).await;
     let alice = world.connect("alice/phone");
     let meeting = room("meeting");
-    alice.create_room(&meeting, group_info("g", 0)).await.unwrap();
+    alice.create_room(&meeting, &founding("g", 0)).await.unwrap();
     alice.commit(&meeting, &bundle("g", 0, 1), &key("c0")).await.unwrap();
     alice.send_message(&meeting, application("g", 0, 1), &key("a")).await.unwrap();
     let late = alice.send_message(&meeting, proposal("g", 0, 1), &key("p")).await.unwrap_err();
@@ -97,7 +97,7 @@ async fn a_reader_that_waits_is_woken() {
     let world = World::new().await;
     let (alice, bob) = (world.connect("alice/phone"), world.connect("bob/phone"));
     let meeting = room("meeting");
-    alice.create_room(&meeting, group_info("g", 0)).await.unwrap();
+    alice.create_room(&meeting, &founding("g", 0)).await.unwrap();
     let reading = {
         let meeting = meeting.clone();
         tokio::spawn(async move { bob.log(&meeting, 0, Duration::from_secs(20)).await })
@@ -113,7 +113,7 @@ async fn a_reader_that_waits_is_woken() {
 async fn many_writers_share_one_log_and_every_receipt_is_true() {
     let world = World::new().await;
     let meeting = room("meeting");
-    world.connect("alice/phone").create_room(&meeting, group_info("g", 0)).await.unwrap();
+    world.connect("alice/phone").create_room(&meeting, &founding("g", 0)).await.unwrap();
     let writers = (0..8u64).map(|writer| {
         let (connection, meeting) = (world.connect(&format!("writer{writer}/phone")), meeting.clone());
         tokio::spawn(async move {

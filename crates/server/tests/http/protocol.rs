@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keyroom_api::{Code, CommitBundle, Connection, RoomStatus, WelcomeTo};
+use keyroom_api::{ClientError, Code, CommitBundle, Connection, RoomBundle, RoomStatus, WelcomeTo};
 use keyroom_crypto::{Provider, Signer};
 use keyroom_delivery::Protocol;
 use keyroom_mls::config::{Config, Inputs};
@@ -12,10 +12,12 @@ use keyroom_mls::leaf_node::lifetime_from;
 use keyroom_rustcrypto::RUSTCRYPTO;
 use keyroom_wire::{Credential, Encode, Extensions, GroupId, LeafIndex, MlsMessage, Proposal};
 
-use crate::world::{NOW, SUITE, World, bundle, device, group_info, key, key_package, room};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::world::{NOW, SUITE, World, bundle, device, founding, group_info, key, key_package, room};
 
 const INPUTS: Inputs<'static> = Inputs::at(NOW);
-const INSIDE: GroupInfoContent = GroupInfoContent { tree: TreeDelivery::Inside, external: ExternalJoins::Allowed };
 const OUTSIDE: GroupInfoContent = GroupInfoContent { tree: TreeDelivery::OutOfBand, external: ExternalJoins::Allowed };
 
 async fn judging() -> World {
@@ -52,8 +54,13 @@ impl Client {
         let founder = Founder { bundle, group_id, extensions: Extensions::new() };
         let mut rng = keyroom_vectors::rng(self.seed + 100);
         let (group, _) = Group::create(suite, founder, Arc::default(), &INPUTS, &mut rng).unwrap();
-        let info = group.group_info(INSIDE, self.signer.as_ref(), &mut rng).unwrap();
-        self.connection.create_room(&room(name), info).await.unwrap();
+        let bundle = RoomBundle {
+            group_info: group.group_info(OUTSIDE, self.signer.as_ref(), &mut rng).unwrap(),
+            ratchet_tree: Some(group.ratchet_tree().unwrap()),
+            welcomes: Vec::new(),
+            predecessor: None,
+        };
+        self.connection.create_room(&room(name), &bundle).await.unwrap();
         group
     }
 
@@ -113,8 +120,8 @@ async fn a_group_lives_on_a_server_that_keeps_its_tree() {
     alice.connection.commit(&meeting, &sent(&pending, &["bob"]), &key(1)).await.unwrap();
     apply(&mut alices, pending);
     let item = bob.connection.mailbox(0).await.unwrap().items.remove(0);
-    let info = bob.connection.epoch_info_of(&meeting, item.epoch).await.unwrap();
-    let mut bobs = bob.join(&item.welcome, &info.ratchet_tree.unwrap());
+    let tree = bob.connection.tree(&meeting, &item.tree_hash).await.unwrap();
+    let mut bobs = bob.join(&item.welcome, &tree);
 
     // A proposal of one, committed by another, on a server that has forgotten all it had in memory.
     let proposal = Proposal::Add { key_package: Box::new(carol.bundle.key_package.clone()) };
@@ -131,14 +138,91 @@ async fn a_group_lives_on_a_server_that_keeps_its_tree() {
     alice.connection.commit(&meeting, &sent(&pending, &["carol"]), &key(3)).await.unwrap();
     apply(&mut alices, pending);
     let item = carol.connection.mailbox(0).await.unwrap().items.remove(0);
-    let info = carol.connection.epoch_info_of(&meeting, item.epoch).await.unwrap();
-    let carols = carol.join(&item.welcome, &info.ratchet_tree.unwrap());
+    let tree = carol.connection.tree(&meeting, &item.tree_hash).await.unwrap();
+    let carols = carol.join(&item.welcome, &tree);
     assert_eq!(carols.epoch_authenticator(), alices.epoch_authenticator());
-    assert_eq!(bob.connection.room(&meeting).await.unwrap(), RoomStatus { epoch: 2, head: 3 });
+    assert_eq!(bob.connection.room(&meeting).await.unwrap(), RoomStatus { epoch: 2, head: 3, closed: None });
 
     // The tree of the epoch before is still the one of then.
     let before = bob.connection.epoch_info_of(&meeting, 1).await.unwrap();
-    assert_ne!(before.ratchet_tree, bob.connection.epoch_info(&meeting).await.unwrap().ratchet_tree);
+    let now = bob.connection.epoch_info(&meeting).await.unwrap();
+    assert_ne!(before.tree_hash, now.tree_hash);
+    let trees = [before, now].map(|info| info.tree_hash);
+    let [before, now] =
+        [bob.connection.tree(&meeting, &trees[0]).await, bob.connection.tree(&meeting, &trees[1]).await];
+    assert!(before.unwrap().len() < now.unwrap().len());
+    let none = bob.connection.tree(&meeting, &[7; 32]).await.unwrap_err();
+    assert_eq!(none.code(), Some(Code::UnknownTree));
+}
+
+/// Passes connections on to a server, and breaks each after so many bytes of its answer.
+async fn breaking(to: String, after: u64) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let mut server = TcpStream::connect(&to).await.unwrap();
+            tokio::spawn(async move {
+                let (mut ask, mut hear) = client.split();
+                let (answer, mut question) = server.split();
+                let mut answer = answer.take(after);
+                tokio::select! {
+                    _ = tokio::io::copy(&mut ask, &mut question) => {}
+                    _ = tokio::io::copy(&mut answer, &mut hear) => {}
+                }
+            });
+        }
+    });
+    format!("http://{address}")
+}
+
+#[tokio::test]
+async fn a_tree_is_fetched_in_parts_over_a_line_that_breaks() {
+    let world = judging().await;
+    let alice = Client::new(&world, "alice", 1);
+    let names: Vec<String> = (0..20).map(|number| format!("m{number}")).collect();
+    let joiners: Vec<Client> = (100..).zip(&names).map(|(seed, name)| Client::new(&world, name, seed)).collect();
+    for joiner in &joiners {
+        joiner.connection.publish_key_packages(vec![joiner.key_package()]).await.unwrap();
+    }
+    let mut group = alice.found("meeting").await;
+    let pending = alice.add(&mut group, &joiners.iter().collect::<Vec<_>>(), 1);
+    let to: Vec<&str> = names.iter().map(String::as_str).collect();
+    alice.connection.commit(&room("meeting"), &sent(&pending, &to), &key(1)).await.unwrap();
+    let item = joiners[19].connection.mailbox(0).await.unwrap().items.remove(0);
+
+    let server = world.server.address().to_string();
+    let connect = async |after| {
+        let url = breaking(server.clone(), after).await;
+        Connection::new(&url, joiners[19].connection.device().clone()).unwrap()
+    };
+    let tree = connect(1_000).await.tree(&room("meeting"), &item.tree_hash).await.unwrap();
+    assert_eq!(tree, joiners[19].connection.tree(&room("meeting"), &item.tree_hash).await.unwrap());
+    joiners[19].join(&item.welcome, &tree);
+    // Where nothing comes through, it ends.
+    let error = connect(100).await.tree(&room("meeting"), &item.tree_hash).await.unwrap_err();
+    assert_eq!(error, ClientError::Unavailable);
+
+    let path = format!("{}/v1/rooms/meeting/trees/{}", world.server.url(), hex::encode(&item.tree_hash));
+    let ask = async |headers: &[(&str, &str)]| {
+        let request = reqwest::Client::new().get(&path).header("keyroom-device", device("m19/phone").to_string());
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.headers().clone(), answer.bytes().await.unwrap())
+    };
+    let (status, headers, whole) = ask(&[]).await;
+    assert_eq!((status, headers["content-type"].as_bytes()), (200, b"application/gzip".as_slice()));
+    assert!(whole.len() < tree.len() && whole.len() > 1_000, "{} of {}", whole.len(), tree.len());
+    let tag = headers["etag"].to_str().unwrap();
+    let (status, headers, part) = ask(&[("range", "bytes=7-"), ("if-range", tag)]).await;
+    assert_eq!((status, part), (206, whole.slice(7..)));
+    let range = format!("bytes 7-{}/{}", whole.len() - 1, whole.len());
+    assert_eq!(headers["content-range"].to_str().unwrap(), range);
+    let (status, _, all) = ask(&[("range", "bytes=7-"), ("if-range", "\"other\"")]).await;
+    assert_eq!((status, all), (200, whole.clone()), "another file is not completed with parts of this one");
+    let (status, ..) = ask(&[("range", &format!("bytes={}-", whole.len()))]).await;
+    assert_eq!(status, 416);
 }
 
 #[tokio::test]
@@ -176,7 +260,7 @@ async fn what_is_not_signed_by_a_member_does_not_move_the_room() {
     let error = eve.connection.send_message(&meeting, foreign.message, &key("f")).await.unwrap_err();
     assert_eq!(error.code(), Some(Code::Invalid));
 
-    assert_eq!(alice.connection.room(&meeting).await.unwrap(), RoomStatus { epoch: 0, head: 0 });
+    assert_eq!(alice.connection.room(&meeting).await.unwrap(), RoomStatus { epoch: 0, head: 0, closed: None });
     alice.connection.commit(&meeting, &good, &key("a")).await.unwrap();
 }
 
@@ -184,7 +268,7 @@ async fn what_is_not_signed_by_a_member_does_not_move_the_room() {
 async fn a_room_and_a_key_package_must_be_genuine() {
     let world = judging().await;
     let alice = Client::new(&world, "alice", 1);
-    let error = alice.connection.create_room(&room("meeting"), group_info("g", 0)).await.unwrap_err();
+    let error = alice.connection.create_room(&room("meeting"), &founding("g", 0)).await.unwrap_err();
     assert!(matches!(error.code(), Some(Code::Invalid | Code::Malformed)), "{error}");
     assert!(alice.connection.publish_key_packages(vec![key_package(1)]).await.is_err());
     let mut forged = alice.key_package();

@@ -1,9 +1,9 @@
-use keyroom_api::{Code, CommitBundle, RoomStatus};
+use keyroom_api::{Code, CommitBundle, RoomBundle, RoomStatus};
 use keyroom_delivery::Handshakes;
 use keyroom_wire::{ContentType, Extensions};
 
 use crate::world::{
-    World, bundle, commit, group_info, group_info_with, key, key_package, private, proposal, room, welcome,
+    World, bundle, commit, founding, group_info, group_info_with, key, key_package, private, proposal, room, welcome,
     with_welcome,
 };
 
@@ -13,23 +13,27 @@ async fn a_room_is_created_once_and_a_repetition_is_recognised_by_its_group() {
     let alice = world.connect("alice/phone");
     let meeting = room("meeting");
     assert_eq!(alice.room(&meeting).await.unwrap_err().code(), Some(Code::UnknownRoom));
-    let start = RoomStatus { epoch: 0, head: 0 };
-    assert_eq!(alice.create_room(&meeting, group_info("g", 0)).await.unwrap(), start);
-    assert_eq!(alice.create_room(&meeting, group_info("g", 0)).await.unwrap(), start);
-    let taken = alice.create_room(&meeting, group_info("other", 0)).await.unwrap_err();
+    let start = RoomStatus { epoch: 0, head: 0, closed: None };
+    assert_eq!(alice.create_room(&meeting, &founding("g", 0)).await.unwrap(), start);
+    assert_eq!(alice.create_room(&meeting, &founding("g", 0)).await.unwrap(), start);
+    let taken = alice.create_room(&meeting, &founding("other", 0)).await.unwrap_err();
     assert_eq!(taken.code(), Some(Code::NameTaken));
-    let taken = alice.create_room(&room("second"), group_info("g", 0)).await.unwrap_err();
+    let taken = alice.create_room(&room("second"), &founding("g", 0)).await.unwrap_err();
     assert_eq!(taken.code(), Some(Code::GroupTaken));
     assert_eq!(alice.room(&meeting).await.unwrap(), start);
-    let bare = group_info_with("bare", 0, Extensions::new());
-    assert_eq!(alice.create_room(&room("bare"), bare).await.unwrap_err().code(), Some(Code::Invalid));
+    let bare = RoomBundle { group_info: group_info_with("bare", 0, Extensions::new()), ..founding("bare", 0) };
+    assert_eq!(alice.create_room(&room("bare"), &bare).await.unwrap_err().code(), Some(Code::Invalid));
+    let later = alice.create_room(&room("later"), &founding("later", 2)).await.unwrap_err();
+    assert_eq!(later.code(), Some(Code::Invalid), "a group is registered in its first epoch");
+    alice.create_room(&room("beside"), &RoomBundle { ratchet_tree: Some(vec![0]), ..bare }).await.unwrap();
+    alice.create_room(&room("continued"), &founding("continued", 1)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_commits_for_one_epoch_exactly_one_wins_and_the_others_learn_it() {
     let world = World::new().await;
     let meeting = room("meeting");
-    world.connect("alice/phone").create_room(&meeting, group_info("g", 0)).await.unwrap();
+    world.connect("alice/phone").create_room(&meeting, &founding("g", 0)).await.unwrap();
     for epoch in 0..3 {
         let racers = (0..24).map(|number| {
             let racer = world.connect(&format!("racer{number}/phone"));
@@ -62,14 +66,14 @@ async fn a_repeated_commit_gets_the_stored_outcome_also_when_the_room_has_moved_
     let world = World::new().await;
     let alice = world.connect("alice/phone");
     let meeting = room("meeting");
-    alice.create_room(&meeting, group_info("g", 0)).await.unwrap();
+    alice.create_room(&meeting, &founding("g", 0)).await.unwrap();
     alice.publish_key_packages(vec![key_package(1)]).await.unwrap();
     let first = with_welcome(bundle("g", 0, 1), &["alice/phone"], 1);
     let receipt = alice.commit(&meeting, &first, &key("a")).await.unwrap();
     assert_eq!(alice.commit(&meeting, &first, &key("a")).await.unwrap(), receipt);
     alice.commit(&meeting, &bundle("g", 1, 2), &key("b")).await.unwrap();
     assert_eq!(alice.commit(&meeting, &first, &key("a")).await.unwrap(), receipt);
-    assert_eq!(alice.room(&meeting).await.unwrap(), RoomStatus { epoch: 2, head: 2 });
+    assert_eq!(alice.room(&meeting).await.unwrap(), RoomStatus { epoch: 2, head: 2, closed: None });
     assert_eq!(alice.mailbox(0).await.unwrap().items.len(), 1, "the Welcome went out once");
 
     let reused = alice.commit(&meeting, &bundle("g", 2, 3), &key("a")).await.unwrap_err();
@@ -83,7 +87,7 @@ async fn repetitions_that_race_are_carried_out_once() {
     let world = World::new().await;
     let alice = world.connect("alice/phone");
     let meeting = room("meeting");
-    alice.create_room(&meeting, group_info("g", 0)).await.unwrap();
+    alice.create_room(&meeting, &founding("g", 0)).await.unwrap();
     let racers = (0..16).map(|_| {
         let (alice, meeting) = (alice.clone(), meeting.clone());
         tokio::spawn(async move { alice.commit(&meeting, &bundle("g", 0, 7), &key("same")).await })
@@ -104,21 +108,21 @@ async fn a_commit_becomes_visible_with_its_welcomes_and_group_info_or_not_at_all
     let world = World::with(|config| config.limits.mailbox = 1).await;
     let (alice, bob) = (world.connect("alice/phone"), world.connect("bob/phone"));
     let meeting = room("meeting");
-    alice.create_room(&meeting, group_info("g", 0)).await.unwrap();
+    alice.create_room(&meeting, &founding("g", 0)).await.unwrap();
     bob.publish_key_packages(vec![key_package(1)]).await.unwrap();
 
     let to_nobody = with_welcome(bundle("g", 0, 1), &["bob/phone", "nobody/phone"], 1);
     let error = alice.commit(&meeting, &to_nobody, &key("a")).await.unwrap_err();
     let keyroom_api::ClientError::Problem(problem) = &error else { panic!("{error}") };
     assert_eq!((problem.code, problem.index), (Code::UnknownDevice, Some(1)));
-    assert_eq!(alice.room(&meeting).await.unwrap(), RoomStatus { epoch: 0, head: 0 });
+    assert_eq!(alice.room(&meeting).await.unwrap(), RoomStatus { epoch: 0, head: 0, closed: None });
     assert_eq!(bob.mailbox(0).await.unwrap().items, []);
 
     let to_bob = with_welcome(bundle("g", 0, 1), &["bob/phone"], 1);
     alice.commit(&meeting, &to_bob, &key("a")).await.unwrap();
     let items = bob.mailbox(0).await.unwrap().items;
     assert_eq!((items[0].epoch, items[0].cursor, &items[0].room), (1, 1, &meeting));
-    assert_eq!(items[0].welcome, welcome(1));
+    assert_eq!(items[0].welcome, welcome([0], 1));
     assert_eq!(alice.epoch_info(&meeting).await.unwrap().group_info, group_info("g", 1));
 
     let again = with_welcome(bundle("g", 1, 2), &["bob/phone"], 2);
@@ -137,7 +141,7 @@ async fn the_public_state_of_recent_epochs_is_kept() {
     let world = World::with(|config| config.limits.epochs_kept = 2).await;
     let alice = world.connect("alice/phone");
     let meeting = room("meeting");
-    alice.create_room(&meeting, group_info("g", 0)).await.unwrap();
+    alice.create_room(&meeting, &founding("g", 0)).await.unwrap();
     for epoch in 0..3 {
         alice.commit(&meeting, &bundle("g", epoch, epoch), &key(epoch)).await.unwrap();
     }
@@ -154,7 +158,7 @@ async fn what_does_not_belong_to_the_room_and_epoch_is_refused() {
     let world = World::new().await;
     let alice = world.connect("alice/phone");
     let meeting = room("meeting");
-    alice.create_room(&meeting, group_info("g", 0)).await.unwrap();
+    alice.create_room(&meeting, &founding("g", 0)).await.unwrap();
     let good = bundle("g", 0, 1);
     let wrong = [
         CommitBundle { commit: commit("other", 0, 1), ..good.clone() },
@@ -169,7 +173,7 @@ async fn what_does_not_belong_to_the_room_and_epoch_is_refused() {
     }
     let other_kinds = [
         CommitBundle { commit: proposal("g", 0, 1), ..good.clone() },
-        CommitBundle { commit: welcome(1), ..good.clone() },
+        CommitBundle { commit: welcome([], 1), ..good.clone() },
         CommitBundle { group_info: commit("g", 0, 1), ..good.clone() },
         with_welcome(CommitBundle { ..good.clone() }, &["alice/phone"], 0),
     ];
@@ -182,9 +186,13 @@ async fn what_does_not_belong_to_the_room_and_epoch_is_refused() {
     let mut foreign = with_welcome(foreign, &["bob/phone"], 1);
     foreign.welcomes[0].devices = vec!["mimi://other.org/d/bob/phone".parse().unwrap()];
     assert_eq!(alice.commit(&meeting, &foreign, &key("f")).await.unwrap_err().code(), Some(Code::WrongName));
+    let mut short = with_welcome(good.clone(), &["alice/phone", "bob/phone"], 1);
+    short.welcomes[0].devices.truncate(1);
+    let refused = alice.commit(&meeting, &short, &key("s")).await.unwrap_err();
+    assert_eq!(refused.code(), Some(Code::Invalid), "one addressee for each of the secrets");
     let early = alice.commit(&meeting, &bundle("g", 5, 1), &key("e")).await.unwrap_err();
     assert_eq!((early.conflict().unwrap().epoch, early.conflict().unwrap().commit.as_ref()), (0, None));
-    assert_eq!(alice.room(&meeting).await.unwrap(), RoomStatus { epoch: 0, head: 0 });
+    assert_eq!(alice.room(&meeting).await.unwrap(), RoomStatus { epoch: 0, head: 0, closed: None });
     alice.commit(&meeting, &good, &key("good")).await.unwrap();
 }
 
@@ -193,7 +201,7 @@ async fn private_commits_are_ordered_too_where_the_server_takes_them() {
     let world = World::with(|config| config.handshakes = Handshakes::PublicAndPrivate).await;
     let alice = world.connect("alice/phone");
     let meeting = room("meeting");
-    alice.create_room(&meeting, group_info("g", 0)).await.unwrap();
+    alice.create_room(&meeting, &founding("g", 0)).await.unwrap();
     let secret = CommitBundle { commit: private("g", 0, ContentType::Commit, 1), ..bundle("g", 0, 1) };
     alice.send_message(&meeting, private("g", 0, ContentType::Proposal, 1), &key("p")).await.unwrap();
     let skipped = CommitBundle { group_info: group_info("g", 2), ..secret.clone() };

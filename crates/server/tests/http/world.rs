@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use keyroom_api::{CommitBundle, Connection, DeviceUri, IdempotencyKey, RoomUri, WelcomeTo};
+use keyroom_api::{CommitBundle, Connection, DeviceUri, IdempotencyKey, RoomBundle, RoomUri, WelcomeTo};
 use keyroom_delivery::{Clock, Structural};
 use keyroom_server::{Config, Handle, Server};
 use keyroom_wire::{
-    Capabilities, CipherSuite, Commit, Content, ContentType, Credential, Encode, ExtensionType, Extensions,
-    FramedContent, FramedContentAuthData, GroupContext, GroupId, GroupInfo, KeyPackage, LeafIndex, LeafNode,
-    LeafNodeSource, Lifetime, Mac, MlsMessage, Opaque, PrivateMessage, Proposal, ProtocolVersion, PublicMessage,
-    Sender, Welcome,
+    Capabilities, CipherSuite, Commit, Content, ContentType, Credential, Encode, EncryptedGroupSecrets, ExtensionType,
+    Extensions, FramedContent, FramedContentAuthData, GroupContext, GroupId, GroupInfo, HpkeCiphertext, KeyPackage,
+    LeafIndex, LeafNode, LeafNodeSource, Lifetime, Mac, MlsMessage, Opaque, PrivateMessage, Proposal, ProtocolVersion,
+    PublicMessage, Sender, Welcome,
 };
 use tempfile::TempDir;
 
@@ -172,9 +172,24 @@ pub(crate) fn private(group: &str, epoch: u64, content_type: ContentType, mark: 
     .to_bytes()
 }
 
-pub(crate) fn welcome(mark: u8) -> Vec<u8> {
-    let welcome = Welcome { cipher_suite: SUITE, secrets: Vec::new(), encrypted_group_info: vec![mark].into() };
+/// A Welcome with one secret for each of these marks; `info` tells it from others.
+pub(crate) fn welcome(marks: impl IntoIterator<Item = u8>, info: u8) -> Vec<u8> {
+    let secret = |mark: u8| EncryptedGroupSecrets {
+        new_member: vec![mark; 32].into(),
+        encrypted_group_secrets: HpkeCiphertext {
+            kem_output: vec![mark; 32].into(),
+            ciphertext: vec![mark; 90].into(),
+        },
+    };
+    let secrets = marks.into_iter().map(secret).collect();
+    let welcome = Welcome { cipher_suite: SUITE, secrets, encrypted_group_info: vec![info].into() };
     MlsMessage::Welcome(welcome).to_bytes()
+}
+
+/// A room that begins in this epoch of a group.
+pub(crate) fn founding(group: &str, epoch: u64) -> RoomBundle {
+    let group_info = group_info(group, epoch);
+    RoomBundle { group_info, ratchet_tree: None, welcomes: Vec::new(), predecessor: None }
 }
 
 /// A commit with the GroupInfo that belongs to it, without Welcomes.
@@ -183,6 +198,7 @@ pub(crate) fn bundle(group: &str, epoch: u64, mark: u64) -> CommitBundle {
 }
 
 pub(crate) fn with_welcome(bundle: CommitBundle, devices: &[&str], mark: u8) -> CommitBundle {
-    let devices = devices.iter().map(|names| device(names)).collect();
-    CommitBundle { welcomes: vec![WelcomeTo { devices, welcome: welcome(mark) }], ..bundle }
+    let devices: Vec<_> = devices.iter().map(|names| device(names)).collect();
+    let welcome = welcome((0..).take(devices.len()), mark);
+    CommitBundle { welcomes: vec![WelcomeTo { devices, welcome }], ..bundle }
 }
