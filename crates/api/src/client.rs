@@ -16,7 +16,7 @@ pub use live::Live;
 use crate::{
     BUNDLE, Bundle, ClaimRequest, Claimed, Code, CommitBundle, Conflict, DEVICE_HEADER, DeviceClaim, DeviceUri,
     EpochInfo, IDEMPOTENCY_HEADER, IdempotencyKey, JSON, KeyPackages, LogPage, MESSAGE, MailboxPage, Malformed,
-    Problem, Receipt, RoomBundle, RoomStatus, RoomUri, ServerInfo, ShortName, Stock, UserUri,
+    Problem, Receipt, Report, ReportReceipt, RoomBundle, RoomStatus, RoomUri, ServerInfo, ShortName, Stock, UserUri,
 };
 
 /// Longest time that a request may take on top of what it is asked to wait.
@@ -212,6 +212,15 @@ impl Connection {
     ) -> Result<Receipt, ClientError> {
         let request = self.send(Method::POST, &path_of(room, "/messages"), MESSAGE, message);
         self.json(request.header(IDEMPOTENCY_HEADER, key.as_str())).await
+    }
+
+    /// Reports a commit that this device cannot follow. Repeating it is safe.
+    ///
+    /// # Errors
+    /// [`Code::Invalid`], [`Code::UnknownEpoch`] if the server does not keep its epoch any more;
+    /// [`Code::Closed`] with the [`closure`](Problem::closed), if the room is closed already.
+    pub async fn report(&self, room: &RoomUri, report: &Report) -> Result<ReportReceipt, ClientError> {
+        self.json(self.send_bundle(Method::POST, &path_of(room, "/reports"), report)).await
     }
 
     /// The log of a room after a cursor. With nothing to show the server waits for news up to `wait`

@@ -24,6 +24,7 @@
 //! | `GET /v1/rooms/{r}/trees/{hash}`, with `Range` | | a ratchet tree, `application/gzip` |
 //! | `POST /v1/rooms/{r}/commits` | [`CommitBundle`], a bundle | 201 or, repeated, 200: [`Receipt`], JSON |
 //! | `POST /v1/rooms/{r}/messages` | application message or proposal, `message/mls` | 201 or, repeated, 200: [`Receipt`], JSON |
+//! | `POST /v1/rooms/{r}/reports` | [`Report`], a bundle | [`ReportReceipt`], JSON |
 //! | `GET /v1/rooms/{r}/log?after=N[&limit=N][&wait=S]` | | [`LogPage`], a bundle |
 //! | `GET /v1/users/{u}/devices/{d}/mailbox?after=N[&limit=N]` | | [`MailboxPage`], a bundle |
 //! | `DELETE /v1/users/{u}/devices/{d}/mailbox/{n}` | | 204 |
@@ -66,6 +67,6 @@ pub use problem::{Code, Conflict, PROBLEM, Problem};
 pub use types::{
     BUNDLE, ClaimRequest, Claimed, Closure, CommitBundle, DEVICE_HEADER, DeviceClaim, EntryKind, EpochInfo,
     IDEMPOTENCY_HEADER, IdempotencyKey, IdempotencyKeyError, JSON, KeyPackages, LONGEST_IDEMPOTENCY_KEY, LiveEvent,
-    LiveRequest, LogEntry, LogPage, MESSAGE, MailboxItem, MailboxPage, Offer, Receipt, RoomBundle, RoomStatus,
-    ServerInfo, Stock, SuiteStock, TREE, WelcomeTo,
+    LiveRequest, LogEntry, LogPage, MESSAGE, MailboxItem, MailboxPage, Offer, REPORT_LABEL, Receipt, Report,
+    ReportContent, ReportReason, ReportReceipt, RoomBundle, RoomStatus, ServerInfo, Stock, SuiteStock, TREE, WelcomeTo,
 };

@@ -10,6 +10,8 @@ use crate::{DeviceUri, Host, Malformed, RoomUri, ShortName};
 pub const MESSAGE: &str = "message/mls";
 /// Media type of the structs that implement [`Bundle`](crate::Bundle).
 pub const BUNDLE: &str = "application/vnd.keyroom.bundle";
+/// Label of the signature of a [`Report`].
+pub const REPORT_LABEL: &str = "Keyroom 1.0 Report";
 /// Media type of a ratchet tree: the content of a `ratchet_tree` extension, compressed (RFC 1952).
 pub const TREE: &str = "application/gzip";
 /// Media type of JSON.
@@ -103,6 +105,41 @@ bundle! {
         pub welcomes: Vec<WelcomeTo>,
         /// The closed room that this one continues.
         pub predecessor: Option<RoomUri>,
+        /// How many members must report a commit before it closes the room; 0 for more than half of
+        /// those whom it should have taken along.
+        pub reports_needed: u32,
+    }
+
+    /// The word of a member that it cannot follow a commit which the server has accepted: what is
+    /// wrong shows only to those who hold secrets.
+    pub struct Report {
+        /// The sequence number of the commit.
+        pub sequence: u64,
+        /// The epoch that it ended.
+        pub epoch: u64,
+        /// The reporter's leaf in that epoch.
+        pub leaf: u32,
+        /// What is wrong.
+        pub reason: ReportReason,
+        /// `SignWithLabel(leaf's signature key, `[`REPORT_LABEL`]`, `[`ReportContent`]`)`
+        /// (RFC 9420 §5.1.2).
+        pub signature: Vec<u8>,
+    }
+
+    /// What the signature of a [`Report`] covers.
+    pub struct ReportContent {
+        /// The room.
+        pub room: RoomUri,
+        /// The `MLSMessage` with the commit, so that nobody can turn the report against another one.
+        pub commit: Vec<u8>,
+        /// [`Report::sequence`].
+        pub sequence: u64,
+        /// [`Report::epoch`].
+        pub epoch: u64,
+        /// [`Report::leaf`].
+        pub leaf: u32,
+        /// [`Report::reason`].
+        pub reason: ReportReason,
     }
 
     /// A commit and all that must become visible with it, or not at all.
@@ -175,6 +212,47 @@ bundle! {
     }
 }
 
+/// What a member finds wrong with a commit that the server could not see (RFC 9420 §12.4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReportReason {
+    /// The membership tag.
+    MembershipTag,
+    /// The confirmation tag: its sender comes to another epoch than this member, also because a joiner
+    /// went by a false `external_pub`.
+    ConfirmationTag,
+    /// The path secret for this member does not open, or does not lead to the keys of the path.
+    Path,
+    /// A PSK that this member does not have.
+    Psk,
+    /// Anything else: another identity than the members accept, say.
+    Other,
+}
+
+impl ReportReason {
+    /// The number that stands for it in bundles and in ledgers.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::MembershipTag => 1,
+            Self::ConfirmationTag => 2,
+            Self::Path => 3,
+            Self::Psk => 4,
+            Self::Other => 255,
+        }
+    }
+}
+
+impl Field for ReportReason {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(self.code());
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let code = read_code(reader)?;
+        let all = [Self::MembershipTag, Self::ConfirmationTag, Self::Path, Self::Psk, Self::Other];
+        all.into_iter().find(|reason| reason.code() == code).ok_or_else(|| unknown(reader, code))
+    }
+}
+
 /// The key package that a claim yields for one device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Offer {
@@ -186,6 +264,13 @@ pub enum Offer {
     Exhausted,
     /// The device has never published for this cipher suite.
     Incompatible,
+}
+
+impl RoomBundle {
+    /// A room with its founder alone, which more than half of the members may close.
+    pub fn new(group_info: Vec<u8>, ratchet_tree: Option<Vec<u8>>) -> Self {
+        Self { group_info, ratchet_tree, welcomes: Vec::new(), predecessor: None, reports_needed: 0 }
+    }
 }
 
 impl Offer {
@@ -422,6 +507,18 @@ pub struct Receipt {
     pub accepted_at: u64,
 }
 
+/// A report was counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportReceipt {
+    /// Members that have reported the commit.
+    pub reports: u64,
+    /// How many must.
+    pub needed: u64,
+    /// The end of the room, if they are enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Closure>,
+}
+
 /// What a server says about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerInfo {
@@ -470,9 +567,12 @@ mod tests {
         round_trips(&CommitBundle { commit: vec![1], group_info: vec![2], welcomes: vec![to.clone()] });
         let predecessor = Some(room.clone());
         let tree = Some(vec![2; 3]);
-        round_trips(&RoomBundle { group_info: vec![2], ratchet_tree: tree, welcomes: vec![to], predecessor });
-        let predecessor = None;
-        round_trips(&RoomBundle { group_info: vec![2], ratchet_tree: None, welcomes: Vec::new(), predecessor });
+        let reports_needed = 3;
+        let welcomes = vec![to];
+        round_trips(&RoomBundle { group_info: vec![2], ratchet_tree: tree, welcomes, predecessor, reports_needed });
+        round_trips(&RoomBundle::new(vec![2], None));
+        let (reason, signature) = (ReportReason::Psk, vec![9; 64]);
+        round_trips(&Report { sequence: 4, epoch: 3, leaf: 2, reason, signature });
         round_trips(&EpochInfo { group_info: vec![1], tree_hash: vec![2; 3], head: 1 });
         let closure = Closure { at: 8, successor: Some(room.clone()) };
         round_trips(&LogPage { epoch: 1, head: 8, entries: vec![entry(), entry()], closed: None });

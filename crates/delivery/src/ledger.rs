@@ -42,6 +42,8 @@ pub struct RoomRecord {
     pub group_id: Vec<u8>,
     /// Current epoch and head of the log.
     pub status: RoomStatus,
+    /// How many members must report a commit to close it; 0 for more than half.
+    pub reports_needed: u32,
 }
 
 /// The public state of an epoch that is to be.
@@ -93,6 +95,36 @@ pub struct NewRoom {
     pub mailbox: u64,
     /// The closed room that it continues, which has no successor yet.
     pub predecessor: Option<RoomUri>,
+    /// How many members must report a commit to close it; 0 for more than half.
+    pub reports_needed: u32,
+}
+
+/// A member's report of a commit, which has been verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewReport {
+    /// The room.
+    pub room: RoomId,
+    /// The sequence number of the commit.
+    pub sequence: u64,
+    /// The epoch that the commit ended.
+    pub epoch: u64,
+    /// The reporter's leaf in that epoch.
+    pub leaf: u32,
+    /// [`ReportReason::code`](keyroom_api::ReportReason::code).
+    pub reason: u8,
+    /// The reporter's signature: whoever doubts that the room had to be closed can check it.
+    pub signature: Vec<u8>,
+    /// How many leaves must report the commit to close the room.
+    pub needed: u64,
+}
+
+/// How reporting went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reported {
+    /// So many leaves have reported the commit, this one included, and the room goes on.
+    Counted(u64),
+    /// So many have, and the room is closed.
+    Closed(u64, Closure),
 }
 
 /// How the creation of a room went.
@@ -282,6 +314,10 @@ pub trait Ledger: Send + Sync {
     /// Appends an application message or a proposal, if the room is in its epoch or at most `late`
     /// epochs further.
     fn append(&self, entry: NewEntry, late: u64) -> Answer<'_, Appended>;
+
+    /// Counts a report, once for each leaf, and closes the room at the commit when they are enough. The
+    /// public state of a reported epoch is kept like that of a waiting Welcome.
+    fn report(&self, report: NewReport) -> Answer<'_, Reported>;
 
     /// A run of a room's log.
     fn log(&self, room: RoomId, page: Page) -> Answer<'_, LogPage>;

@@ -49,8 +49,8 @@ mod welcome;
 pub use bus::{Bus, LocalBus, Subscription, Topic};
 pub use keyroom_api as api;
 pub use ledger::{
-    Answer, Appended, Created, KeptInfo, Ledger, LedgerError, NewCommit, NewEntry, NewEpoch, NewRoom, NewWelcome, Once,
-    Page, Publication, Published, Remembered, RoomId, RoomRecord,
+    Answer, Appended, Created, KeptInfo, Ledger, LedgerError, NewCommit, NewEntry, NewEpoch, NewReport, NewRoom,
+    NewWelcome, Once, Page, Publication, Published, Remembered, Reported, RoomId, RoomRecord,
 };
 pub use limits::{Clock, Limits, SystemClock};
 pub use protocol::Protocol;

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use keyroom_api::REPORT_LABEL;
 use keyroom_crypto::Provider;
+use keyroom_crypto::labels::verify_with_label;
 use keyroom_mls::config::{Config, Inputs};
 use keyroom_mls::error::{Error, NotYet, Rule, Usage};
 use keyroom_mls::key_package::ValidKeyPackage;
 use keyroom_mls::leaf_node::{LeafExpectation, LifetimeCheck};
 use keyroom_mls::public::{Observed, PublicGroup};
 use keyroom_mls::record::{ChangeSet, RecordKey, RecordKind, RecordValue};
-use keyroom_wire::{Decode, ExtensionType, LeafNodeSource, MlsMessage};
+use keyroom_wire::{Decode, ExtensionType, LeafIndex, LeafNodeSource, MlsMessage};
 use rand::rngs::StdRng;
 
 use crate::validator::{CheckedKeyPackage, Invalid, Judged, PublicView, StateChange, StateRecord, Validator};
@@ -103,6 +105,18 @@ impl PublicView for View {
 
     fn tree_hash(&self) -> &[u8] {
         self.group.context().tree_hash.as_slice()
+    }
+
+    fn members(&self) -> u64 {
+        self.group.members_count().into()
+    }
+
+    fn check_report(&self, leaf: u32, content: &[u8], signature: &[u8]) -> Result<(), Invalid> {
+        let member = self.group.member(LeafIndex(leaf)).map_err(invalid)?;
+        let member = member.ok_or(Rule::SenderNotMember).map_err(|rule| invalid(rule.into()))?;
+        let key = member.signature_key();
+        verify_with_label(self.group.suite(), key.as_slice(), REPORT_LABEL, content, signature)
+            .map_err(|_| invalid(Rule::MessageSignature.into()))
     }
 
     fn is_ended(&self) -> bool {

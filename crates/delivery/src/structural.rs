@@ -114,6 +114,15 @@ impl PublicView for View {
         &[]
     }
 
+    /// Nobody reads the tree here: every room counts as one of two.
+    fn members(&self) -> u64 {
+        2
+    }
+
+    fn check_report(&self, _: u32, _: &[u8], _: &[u8]) -> Result<(), Invalid> {
+        Ok(())
+    }
+
     fn is_ended(&self) -> bool {
         self.ended
     }

@@ -21,6 +21,9 @@ pub enum Invalid {
     /// The epoch is above 2^63 − 1, which no store of this project keeps.
     #[error("the epoch is too high")]
     EpochTooHigh,
+    /// A report of something that is no commit of that epoch, or by its own sender.
+    #[error("the report is not about a commit of another member")]
+    NoSuchCommit,
     /// The first epoch of a room is neither 0 nor 1.
     #[error("a group is registered in its first epoch")]
     NotFirstEpoch,
@@ -126,6 +129,15 @@ pub trait PublicView: Send + Sync {
 
     /// The hash of the ratchet tree (RFC 9420 §7.8).
     fn tree_hash(&self) -> &[u8];
+
+    /// Number of members.
+    fn members(&self) -> u64;
+
+    /// Judges the signature of a member's report over this content.
+    ///
+    /// # Errors
+    /// [`Invalid::Rule`]: nobody is at this leaf, or the signature is not that member's.
+    fn check_report(&self, leaf: u32, content: &[u8], signature: &[u8]) -> Result<(), Invalid>;
 
     /// Whether the commit that began this epoch ended the group (RFC 9420 §11.2).
     fn is_ended(&self) -> bool;

@@ -31,12 +31,8 @@ impl Room {
         let founder = Founder { bundle, group_id: group_id.clone().into(), extensions: Extensions::new() };
         let inputs = Inputs::at(now);
         let (group, changes) = Group::create(context.suite, founder, context.config.clone(), &inputs, &mut env.rng)?;
-        let bundle = RoomBundle {
-            group_info: group.group_info(GROUP_INFO, context.signer.as_ref(), &mut env.rng)?,
-            ratchet_tree: Some(group.ratchet_tree()?),
-            welcomes: Vec::new(),
-            predecessor: None,
-        };
+        let group_info = group.group_info(GROUP_INFO, context.signer.as_ref(), &mut env.rng)?;
+        let bundle = RoomBundle::new(group_info, Some(group.ratchet_tree()?));
         let mut created = Self::new(context, new_row(room, group_id, Phase::Creating));
         created.group = Some(group);
         let change = Transaction::new().change(changes);

@@ -4,6 +4,7 @@ mod feed;
 mod key_packages;
 mod log;
 mod mailbox;
+mod reports;
 mod rooms;
 mod send;
 mod trees;

@@ -21,7 +21,7 @@ impl Delivery {
     pub async fn create_room(&self, caller: &DeviceUri, room: &RoomUri, bundle: RoomBundle) -> Result<Opened, Refusal> {
         self.own_host(caller.host())?;
         self.own_host(room.host())?;
-        let RoomBundle { group_info, ratchet_tree, welcomes, predecessor } = bundle;
+        let RoomBundle { group_info, ratchet_tree, welcomes, predecessor, reports_needed } = bundle;
         let welcomes = self.cut_all(welcomes)?;
         let addressees: Vec<DeviceUri> = addressees(&welcomes);
         let (view, first) = self.judge_first(group_info, ratchet_tree).await?;
@@ -33,6 +33,7 @@ impl Delivery {
             welcomes,
             mailbox: self.limits.mailbox,
             predecessor: predecessor.clone(),
+            reports_needed,
         };
         match self.ledger.create(new).await? {
             Created::New(status) => {

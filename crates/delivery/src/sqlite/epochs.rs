@@ -1,6 +1,6 @@
 //! The public state of epochs, of which each stores only what differs from the one before.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, named_params, params};
 
 use super::Outcome;
 use crate::{KeptInfo, NewEpoch, RoomId, StateChange, StateRecord};
@@ -32,11 +32,15 @@ fn set(db: &Connection, room: RoomId, epoch: u64, key: &[u8], value: Option<&[u8
 }
 
 /// Drops the public state of all epochs before this one, and what only they needed. Those that a
-/// waiting Welcome leads into stay, and all after them, from `for_welcomes` on.
+/// waiting Welcome leads into or a report is about stay, and all after them, from `for_welcomes` on.
 pub(super) fn forget(db: &Connection, room: RoomId, oldest: u64, for_welcomes: u64) -> Outcome<()> {
     let awaited: Option<u64> = db
-        .prepare_cached("SELECT min(epoch) FROM mailbox WHERE room = ? AND epoch >= ?")?
-        .query_row(params![room.0, for_welcomes], |row| row.get(0))?;
+        .prepare_cached(
+            "SELECT min(epoch) FROM (
+                 SELECT min(epoch) AS epoch FROM mailbox WHERE room = :room AND epoch >= :from
+                 UNION ALL SELECT min(epoch) FROM reports WHERE room = :room AND epoch >= :from)",
+        )?
+        .query_row(named_params! { ":room": room.0, ":from": for_welcomes }, |row| row.get(0))?;
     let oldest = awaited.map_or(oldest, |awaited| oldest.min(awaited));
     let before: Option<u64> =
         db.prepare_cached("SELECT min(epoch) FROM epochs WHERE room = ?")?.query_row([room.0], |row| row.get(0))?;

@@ -25,8 +25,8 @@ use keyroom_api::{Conflict, DeviceClaim, DeviceUri, LogPage, MailboxPage, Stock,
 use rusqlite::Connection;
 
 use crate::{
-    Answer, Appended, CheckedKeyPackage, Created, KeptInfo, Ledger, LedgerError, NewCommit, NewEntry, NewRoom, Once,
-    Page, Publication, Published, Remembered, RoomId, RoomRecord, StateRecord,
+    Answer, Appended, CheckedKeyPackage, Created, KeptInfo, Ledger, LedgerError, NewCommit, NewEntry, NewReport,
+    NewRoom, Once, Page, Publication, Published, Remembered, Reported, RoomId, RoomRecord, StateRecord,
 };
 use threads::{Readers, Writer};
 
@@ -146,6 +146,10 @@ impl Ledger for Sqlite {
 
     fn append(&self, entry: NewEntry, late: u64) -> Answer<'_, Appended> {
         Box::pin(self.write(move |db| entries::append(db, &entry, late)))
+    }
+
+    fn report(&self, report: NewReport) -> Answer<'_, Reported> {
+        Box::pin(self.write(move |db| rooms::report(db, &report).map(Verdict::Keep)))
     }
 
     fn log(&self, room: RoomId, page: Page) -> Answer<'_, LogPage> {

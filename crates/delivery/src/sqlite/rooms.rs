@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::mailbox::{self, Delivered, Into};
 use super::{Outcome, Verdict, epochs};
-use crate::{Created, NewRoom, RoomId, RoomRecord};
+use crate::{Created, NewReport, NewRoom, Reported, RoomId, RoomRecord};
 
 pub(super) fn create(db: &Connection, new: &NewRoom) -> Outcome<Verdict<Created>> {
     if let Some(there) = room(db, &new.room)? {
@@ -20,8 +20,8 @@ pub(super) fn create(db: &Connection, new: &NewRoom) -> Outcome<Verdict<Created>
         return Ok(Verdict::Undo(refusal));
     }
     let added = db
-        .prepare_cached("INSERT INTO rooms (uri, group_id, epoch, head) VALUES (?, ?, ?, 0) ON CONFLICT DO NOTHING")?
-        .execute(params![new.room.to_string(), new.group_id, new.epoch])?;
+        .prepare_cached("INSERT INTO rooms (uri, group_id, epoch, head, reports_needed) VALUES (?, ?, ?, 0, ?) ON CONFLICT DO NOTHING")?
+        .execute(params![new.room.to_string(), new.group_id, new.epoch, new.reports_needed])?;
     if added == 0 {
         return Ok(Verdict::Undo(Created::GroupTaken));
     }
@@ -47,10 +47,32 @@ fn succeed(db: &Connection, before: &RoomUri, successor: &RoomUri) -> Outcome<Op
     Ok(Some(closure.map_or(Created::NotClosed, Created::Succeeded)))
 }
 
+/// Counts a report, once for each leaf.
+pub(super) fn report(db: &Connection, report: &NewReport) -> Outcome<Reported> {
+    db.prepare_cached(
+        "INSERT INTO reports (room, epoch, leaf, reason, signature) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    )?
+    .execute(params![report.room.0, report.epoch, report.leaf, report.reason, report.signature])?;
+    let reports: u64 = db
+        .prepare_cached("SELECT count(*) FROM reports WHERE room = ? AND epoch = ?")?
+        .query_row(params![report.room.0, report.epoch], |row| row.get(0))?;
+    if reports >= report.needed {
+        db.prepare_cached("UPDATE rooms SET closed = ? WHERE id = ? AND closed IS NULL")?
+            .execute(params![report.sequence, report.room.0])?;
+    }
+    let closure = status(db, report.room)?.closed;
+    Ok(closure.map_or(Reported::Counted(reports), |closure| Reported::Closed(reports, closure)))
+}
+
 pub(super) fn room(db: &Connection, room: &RoomUri) -> Outcome<Option<RoomRecord>> {
-    db.prepare_cached("SELECT epoch, head, closed, successor, id, group_id FROM rooms WHERE uri = ?")?
+    db.prepare_cached("SELECT epoch, head, closed, successor, id, group_id, reports_needed FROM rooms WHERE uri = ?")?
         .query_row([room.to_string()], |row| {
-            Ok(RoomRecord { id: RoomId(row.get(4)?), group_id: row.get(5)?, status: read_status(row)? })
+            Ok(RoomRecord {
+                id: RoomId(row.get(4)?),
+                group_id: row.get(5)?,
+                status: read_status(row)?,
+                reports_needed: row.get(6)?,
+            })
         })
         .optional()
 }

@@ -45,7 +45,9 @@ const TABLES: &str = "
         head INTEGER NOT NULL,
         -- The sequence number of the commit that closed it.
         closed INTEGER,
-        successor TEXT
+        successor TEXT,
+        -- 0 for more than half of the members.
+        reports_needed INTEGER NOT NULL
     ) STRICT;
 
     CREATE TABLE epochs (
@@ -78,6 +80,15 @@ const TABLES: &str = "
     ) STRICT;
     CREATE UNIQUE INDEX one_commit_for_each_epoch ON log (room, epoch) WHERE kind = 3;
     CREATE INDEX proposals_of_epoch ON log (room, epoch, sequence) WHERE kind = 2;
+
+    CREATE TABLE reports (
+        room INTEGER NOT NULL REFERENCES rooms,
+        epoch INTEGER NOT NULL,
+        leaf INTEGER NOT NULL,
+        reason INTEGER NOT NULL,
+        signature BLOB NOT NULL,
+        PRIMARY KEY (room, epoch, leaf)
+    ) STRICT, WITHOUT ROWID;
 
     -- What the addressees of a Welcome share: before their secrets, and after them.
     CREATE TABLE welcomes (

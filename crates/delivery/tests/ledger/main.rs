@@ -50,6 +50,7 @@ engines! {
         a_welcome_is_cut_for_each_addressee,
         an_epoch_is_kept_as_long_as_a_welcome_into_it_waits,
         a_closed_room_takes_nothing_more_and_gets_one_successor,
+        reports_of_enough_leaves_close_a_room_at_the_commit,
         a_proposal_counts_for_its_epoch_only,
         kept_epochs_read_back_as_they_were_however_the_state_changes,
         a_random_history_reads_back_as_a_plain_model_says;

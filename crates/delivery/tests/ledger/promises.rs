@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use keyroom_api::{Closure, DeviceUri, EntryKind, Offer, RoomStatus, RoomUri};
 use keyroom_delivery::{
-    Appended, CheckedKeyPackage, Created, KeptInfo, Ledger, NewCommit, NewEntry, NewEpoch, NewRoom, NewWelcome, Once,
-    Page, Publication, RoomId, StateChange,
+    Appended, CheckedKeyPackage, Created, KeptInfo, Ledger, NewCommit, NewEntry, NewEpoch, NewReport, NewRoom,
+    NewWelcome, Once, Page, Publication, Reported, RoomId, StateChange,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -43,7 +43,16 @@ async fn is_kept(ledger: &Arc<dyn Ledger>, room: RoomId, epoch: u64) -> bool {
 
 fn new_room(name: &str) -> NewRoom {
     let (room, group_id) = (uri(name), name.as_bytes().to_vec());
-    NewRoom { room, group_id, epoch: 0, first: state(0), welcomes: Vec::new(), mailbox: 3, predecessor: None }
+    NewRoom {
+        room,
+        group_id,
+        epoch: 0,
+        first: state(0),
+        welcomes: Vec::new(),
+        mailbox: 3,
+        predecessor: None,
+        reports_needed: 0,
+    }
 }
 
 /// Where an open room is.
@@ -301,6 +310,44 @@ pub(crate) async fn a_closed_room_takes_nothing_more_and_gets_one_successor(data
     assert_eq!((made, told.len()), (1, 1));
     let closure = nodes[0].log(room, ALL).await.unwrap().closed.unwrap();
     assert!(closure.at == 2 && told.contains(&closure.successor.unwrap().to_string()));
+}
+
+pub(crate) async fn reports_of_enough_leaves_close_a_room_at_the_commit(database: &Database) {
+    let nodes = [database.node(), database.node()];
+    let room = room(&nodes[0], "room").await;
+    nodes[0].append(entry(room, 0, EntryKind::Application, "a"), 0).await.unwrap();
+    for epoch in 0..3 {
+        nodes[0].append_commit(commit(room, epoch, epoch.to_be_bytes())).await.unwrap();
+    }
+    let report = |leaf: u32, epoch: u64| NewReport {
+        room,
+        sequence: epoch + 2,
+        epoch,
+        leaf,
+        reason: 2,
+        signature: vec![leaf as u8],
+        needed: 3,
+    };
+    assert_eq!(nodes[0].report(report(1, 2)).await.unwrap(), Reported::Counted(1));
+    assert_eq!(nodes[1].report(report(1, 2)).await.unwrap(), Reported::Counted(1), "each leaf once");
+    assert_eq!(nodes[1].report(report(9, 1)).await.unwrap(), Reported::Counted(1), "each commit for itself");
+    // The epoch stays until it is decided, however many commits follow.
+    for epoch in 3..9 {
+        let more = NewCommit { epochs_for_welcomes: 100, ..commit(room, epoch, epoch.to_be_bytes()) };
+        assert!(matches!(nodes[0].append_commit(more).await.unwrap(), Appended::Accepted(_)));
+    }
+    assert!(is_kept(&nodes[0], room, 2).await);
+    assert_eq!(nodes[0].report(report(5, 2)).await.unwrap(), Reported::Counted(2));
+    let last = (6..12u32).map(|leaf| {
+        let (node, report) = (nodes[leaf as usize % 2].clone(), report(leaf, 2));
+        tokio::spawn(async move { node.report(report).await.unwrap() })
+    });
+    let closure = Closure { at: 4, successor: None };
+    for done in last.collect::<Vec<_>>() {
+        let done = done.await.unwrap();
+        assert!(matches!(&done, Reported::Closed(3.., closed) if *closed == closure), "{done:?}");
+    }
+    assert_eq!(nodes[1].append_commit(commit(room, 9, "more")).await.unwrap(), Appended::Closed(closure));
 }
 
 pub(crate) async fn a_proposal_counts_for_its_epoch_only(database: &Database) {

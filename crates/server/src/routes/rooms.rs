@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use keyroom_api::{CommitBundle, RoomBundle};
+use keyroom_api::{CommitBundle, Report, RoomBundle};
 use keyroom_delivery::Refusal;
 use serde::Deserialize;
 
@@ -14,6 +14,9 @@ use crate::app::App;
 use crate::body;
 use crate::parts::{Asked, Caller, OfRoom, Once};
 use crate::refused::Refused;
+
+/// Longest report in bytes: a post-quantum signature and a few numbers.
+const LONGEST_REPORT: usize = 8 << 10;
 
 pub(super) async fn create(
     State(app): State<App>,
@@ -69,6 +72,17 @@ pub(super) async fn send(
     let message = body::message(&app, request, app.limits().message).await?;
     let done = to_the_end(async move { app.delivery.send(&caller, &room, message, key).await });
     Ok(to_json_done(done.await?))
+}
+
+pub(super) async fn report(
+    State(app): State<App>,
+    Caller(caller): Caller,
+    OfRoom(room): OfRoom,
+    request: Request,
+) -> Result<Response, Refused> {
+    let report: Report = body::bundle(&app, request, LONGEST_REPORT).await?;
+    let done = to_the_end(async move { app.delivery.report(&caller, &room, report).await });
+    Ok(to_json(StatusCode::OK, &done.await?))
 }
 
 /// Brings to its end what has begun, even if the client is gone by then: an entry of the log whose

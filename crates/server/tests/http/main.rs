@@ -7,5 +7,6 @@ mod live;
 mod malformed;
 mod messages;
 mod protocol;
+mod reports;
 mod rooms;
 mod world;

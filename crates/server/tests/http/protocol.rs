@@ -20,7 +20,7 @@ use crate::world::{NOW, SUITE, World, bundle, device, founding, group_info, key,
 const INPUTS: Inputs<'static> = Inputs::at(NOW);
 const OUTSIDE: GroupInfoContent = GroupInfoContent { tree: TreeDelivery::OutOfBand, external: ExternalJoins::Allowed };
 
-async fn judging() -> World {
+pub(crate) async fn judging() -> World {
     World::with(|config| config.validator = Arc::new(Protocol::new(&RUSTCRYPTO, Config::default()))).await
 }
 
@@ -54,12 +54,8 @@ impl Client {
         let founder = Founder { bundle, group_id, extensions: Extensions::new() };
         let mut rng = keyroom_vectors::rng(self.seed + 100);
         let (group, _) = Group::create(suite, founder, Arc::default(), &INPUTS, &mut rng).unwrap();
-        let bundle = RoomBundle {
-            group_info: group.group_info(OUTSIDE, self.signer.as_ref(), &mut rng).unwrap(),
-            ratchet_tree: Some(group.ratchet_tree().unwrap()),
-            welcomes: Vec::new(),
-            predecessor: None,
-        };
+        let info = group.group_info(OUTSIDE, self.signer.as_ref(), &mut rng).unwrap();
+        let bundle = RoomBundle::new(info, Some(group.ratchet_tree().unwrap()));
         self.connection.create_room(&room(name), &bundle).await.unwrap();
         group
     }

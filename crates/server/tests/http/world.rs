@@ -188,8 +188,7 @@ pub(crate) fn welcome(marks: impl IntoIterator<Item = u8>, info: u8) -> Vec<u8> 
 
 /// A room that begins in this epoch of a group.
 pub(crate) fn founding(group: &str, epoch: u64) -> RoomBundle {
-    let group_info = group_info(group, epoch);
-    RoomBundle { group_info, ratchet_tree: None, welcomes: Vec::new(), predecessor: None }
+    RoomBundle::new(group_info(group, epoch), None)
 }
 
 /// A commit with the GroupInfo that belongs to it, without Welcomes.
