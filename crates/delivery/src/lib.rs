@@ -34,6 +34,7 @@
 //! # }
 //! ```
 
+mod accounts;
 mod bus;
 mod framed;
 mod ledger;
@@ -46,6 +47,7 @@ mod structural;
 mod validator;
 mod welcome;
 
+pub use accounts::{Accounts, Entered, Entrance, SignatureKey};
 pub use bus::{Bus, LocalBus, Subscription, Topic};
 pub use keyroom_api as api;
 pub use ledger::{
