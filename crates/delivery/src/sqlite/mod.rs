@@ -27,8 +27,9 @@ use keyroom_crypto::Secret;
 use rusqlite::Connection;
 
 use crate::{
-    Accounts, Answer, Appended, CheckedKeyPackage, Created, Entered, Entrance, KeptInfo, Ledger, LedgerError, NewCommit,
-    NewEntry, NewRoom, Once, Page, Publication, Published, Remembered, RoomId, RoomRecord, SignatureKey, StateRecord,
+    Accounts, Answer, Appended, CheckedKeyPackage, Created, Entered, Entrance, KeptInfo, Ledger, LedgerError,
+    NewCommit, NewEntry, NewRoom, Once, Page, Publication, Published, Remembered, RoomId, RoomRecord, SignatureKey,
+    StateRecord,
 };
 use threads::{Readers, Writer};
 

@@ -8,4 +8,5 @@ mod malformed;
 mod messages;
 mod protocol;
 mod rooms;
+mod sessions;
 mod world;
