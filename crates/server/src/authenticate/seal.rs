@@ -142,7 +142,7 @@ mod tests {
             assert_eq!(seal.read(&URL_SAFE_NO_PAD.encode(bytes)), Err(Unauthenticated::Invalid), "bit {bit}");
         }
         for end in 0..token.expose().len() {
-            assert!(seal.read(&token.expose()[..end]).is_err(), "cut at {end}");
+            assert!(seal.read(token.expose().get(..end).unwrap()).is_err(), "cut at {end}");
         }
         for other in [format!("{}=", token.expose()), format!("{}A", token.expose()), "A".repeat(5_000)] {
             assert!(seal.read(&other).is_err());
