@@ -393,6 +393,7 @@ impl Driver {
                 self.ask_stock(Request::Stock);
                 self.rooms.keys().for_each(|uri| self.want(uri));
             }
+            News::Refused(error) => self.unreachable(&error),
             News::Event(event, taken) => {
                 self.event(event);
                 drop(taken);
@@ -506,9 +507,7 @@ impl Driver {
         let stock = match answer {
             Ok(Answer::Stock(stock)) => stock,
             Err(error) if !error.is_retryable() => {
-                // Whoever waits would do so for ever: the server knows the device by another key, say.
-                let why = crate::room::refused(&error);
-                self.reachable.drain(..).for_each(|reply| drop(reply.send(Err(why.clone()))));
+                self.unreachable(&error);
                 return self.restock_later();
             }
             Ok(_) | Err(_) => return self.restock_later(),
@@ -527,6 +526,13 @@ impl Driver {
                 self.restock_later();
             }
         }
+    }
+
+    /// The server takes nothing from this device: it knows it by another key, say. Whoever waits would do so
+    /// for ever.
+    fn unreachable(&mut self, error: &ClientError) {
+        let why = crate::room::refused(error);
+        self.reachable.drain(..).for_each(|reply| drop(reply.send(Err(why.clone()))));
     }
 
     /// Whoever waits to be reachable would wait for the next connection otherwise.
