@@ -127,7 +127,15 @@ macro_rules! list {
         }
     )*};
 }
-list!(Vec<u8>, crate::DeviceUri, crate::WelcomeTo, crate::LogEntry, crate::MailboxItem, crate::DeviceClaim);
+list!(
+    Vec<u8>,
+    crate::DeviceUri,
+    crate::WelcomeTo,
+    crate::LogEntry,
+    crate::MailboxItem,
+    crate::DeviceClaim,
+    crate::KeyProof,
+);
 
 impl<T: Field> Bundle for T {
     fn to_bytes(&self) -> Vec<u8> {

@@ -1,22 +1,27 @@
 //! A connection to a server.
 
 mod live;
+mod login;
 mod tree;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use keyroom_wire::Limits;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use live::Live;
+pub use login::Identity;
+use login::Login;
 
 use crate::{
-    BUNDLE, Bundle, ClaimRequest, Claimed, Code, CommitBundle, Conflict, DEVICE_HEADER, DeviceClaim, DeviceUri,
-    EpochInfo, IDEMPOTENCY_HEADER, IdempotencyKey, JSON, KeyPackages, LogPage, MESSAGE, MailboxPage, Malformed,
-    Problem, Receipt, Report, ReportReceipt, RoomBundle, RoomStatus, RoomUri, ServerInfo, ShortName, Stock, UserUri,
+    BUNDLE, Bundle, Challenge, ClaimRequest, Claimed, Code, CommitBundle, Conflict, DeviceClaim, DeviceUri, EpochInfo,
+    IDEMPOTENCY_HEADER, IdempotencyKey, JSON, KeyPackages, LogPage, MESSAGE, MailboxPage, Malformed, Problem, Receipt,
+    Report, ReportReceipt, RoomBundle, RoomStatus, RoomUri, ServerInfo, Session, SessionRequest, ShortName, Stock,
+    Token, UserUri,
 };
 
 /// Longest time that a request may take on top of what it is asked to wait.
@@ -36,6 +41,9 @@ pub enum ClientError {
     /// request with the same idempotency key.
     #[error("the server was not reached")]
     Unavailable,
+    /// The device's key does not sign.
+    #[error("the device's key does not sign")]
+    Signer,
     /// The server's answer is not what this version understands.
     #[error("the server's answer cannot be read")]
     Malformed,
@@ -47,15 +55,20 @@ impl ClientError {
         match self {
             Self::Unavailable => true,
             Self::Problem(problem) => matches!(problem.code, Code::Unavailable | Code::MailboxFull | Code::Timeout),
-            Self::Address | Self::Malformed => false,
+            Self::Address | Self::Signer | Self::Malformed => false,
         }
+    }
+
+    /// Whether the token was refused, so that a new session may help.
+    fn is_session_over(&self) -> bool {
+        matches!(self.code(), Some(Code::Unauthenticated | Code::SessionExpired))
     }
 
     /// The rule by which the server refused.
     pub fn code(&self) -> Option<Code> {
         match self {
             Self::Problem(problem) => Some(problem.code),
-            Self::Address | Self::Unavailable | Self::Malformed => None,
+            Self::Address | Self::Unavailable | Self::Signer | Self::Malformed => None,
         }
     }
 
@@ -63,7 +76,7 @@ impl ClientError {
     pub fn conflict(&self) -> Option<&Conflict> {
         match self {
             Self::Problem(problem) => problem.conflict.as_ref(),
-            Self::Address | Self::Unavailable | Self::Malformed => None,
+            Self::Address | Self::Unavailable | Self::Signer | Self::Malformed => None,
         }
     }
 }
@@ -80,28 +93,50 @@ impl From<Malformed> for ClientError {
     }
 }
 
-/// One device's connection to its server. Cheap to clone; requests may run at the same time.
+/// One device's connection to its server. Cheap to clone; requests may run at the same time, and share
+/// one session, which is opened with the first and renewed by itself.
 #[derive(Clone, Debug)]
 pub struct Connection {
     base: String,
     device: DeviceUri,
     http: reqwest::Client,
     limits: Limits,
+    login: Option<Arc<Login>>,
 }
 
 impl Connection {
-    /// A connection for a device to the server at `base`, such as `http://127.0.0.1:8440`. Nothing is
-    /// sent yet.
+    /// A connection for a device, which has these keys, to the server at `base`, such as
+    /// `http://127.0.0.1:8440`. Nothing is sent yet.
     ///
     /// # Errors
     /// [`ClientError::Address`] if `base` is not an address of HTTP.
-    pub fn new(base: &str, device: DeviceUri) -> Result<Self, ClientError> {
+    pub fn new(base: &str, device: DeviceUri, identity: Identity) -> Result<Self, ClientError> {
+        let login = Some(Arc::new(Login::new(identity)));
+        Ok(Self { login, ..Self::unproved(base, device)? })
+    }
+
+    /// A connection that proves nothing: for [`server`](Self::server), and for a server behind
+    /// something that authenticates.
+    ///
+    /// # Errors
+    /// [`ClientError::Address`].
+    pub fn unproved(base: &str, device: DeviceUri) -> Result<Self, ClientError> {
         let base = base.trim_end_matches('/').to_owned();
         reqwest::Url::parse(&base).ok().filter(|url| url.has_host()).ok_or(ClientError::Address)?;
-        let name = HeaderValue::from_str(&device.to_string()).map_err(|_| ClientError::Address)?;
-        let headers = HeaderMap::from_iter([(DEVICE_HEADER.parse().map_err(|_| ClientError::Address)?, name)]);
-        let http = reqwest::Client::builder().default_headers(headers).connect_timeout(PATIENCE).build()?;
-        Ok(Self { base, device, http, limits: Limits::default() })
+        let http = reqwest::Client::builder().connect_timeout(PATIENCE).build()?;
+        Ok(Self { base, device, http, limits: Limits::default(), login: None })
+    }
+
+    /// The token of the present session, which is opened if there is none; `None` on a connection that
+    /// proves nothing.
+    ///
+    /// # Errors
+    /// [`Code::KeyMismatch`] if the server knows the device by another key, [`ClientError`].
+    pub async fn token(&self) -> Result<Option<Token>, ClientError> {
+        match &self.login {
+            Some(login) => login.token(self).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// The device.
@@ -114,7 +149,7 @@ impl Connection {
     /// # Errors
     /// [`ClientError`].
     pub async fn server(&self) -> Result<ServerInfo, ClientError> {
-        self.json(self.get("/v1/server")).await
+        json_of(answer(self.get("/v1/server")).await?).await
     }
 
     /// Adds key packages of the device; each is an `MLSMessage`.
@@ -247,7 +282,7 @@ impl Connection {
     /// [`ClientError`].
     pub async fn acknowledge(&self, sequence: u64) -> Result<(), ClientError> {
         let path = self.own(&format!("mailbox/{sequence}"));
-        answer(self.request(Method::DELETE, &path)).await.map(|_| ())
+        self.ask(self.request(Method::DELETE, &path)).await.map(|_| ())
     }
 
     /// Opens live delivery, with nothing subscribed.
@@ -255,7 +290,25 @@ impl Connection {
     /// # Errors
     /// [`ClientError`].
     pub async fn live(&self) -> Result<Live, ClientError> {
-        Live::open(&self.base, &self.device, self.limits).await
+        let token = self.token().await?;
+        let opened = Live::open(&self.base, token.as_ref(), self.limits).await;
+        match (&self.login, token, opened) {
+            (Some(login), Some(old), Err(error)) if error.is_session_over() => {
+                let token = login.renewed(self, &old).await?;
+                Live::open(&self.base, Some(&token), self.limits).await
+            }
+            (_, _, opened) => opened,
+        }
+    }
+
+    /// Something to sign, for a session.
+    async fn challenge(&self) -> Result<Challenge, ClientError> {
+        let body = answer(self.request(Method::POST, "/v1/session/challenge")).await?.bytes().await?;
+        Ok(Challenge::from_bytes(&body, &self.limits)?)
+    }
+
+    async fn open_session(&self, request: &SessionRequest) -> Result<Session, ClientError> {
+        json_of(answer(self.send_bundle(Method::POST, "/v1/session", request)).await?).await
     }
 
     /// A path below the device's own.
@@ -281,14 +334,38 @@ impl Connection {
     }
 
     async fn bundle<T: Bundle>(&self, request: RequestBuilder) -> Result<T, ClientError> {
-        let body = answer(request).await?.bytes().await?;
+        let body = self.ask(request).await?.bytes().await?;
         Ok(T::from_bytes(&body, &self.limits)?)
     }
 
     async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
-        let body = answer(request).await?.bytes().await?;
-        serde_json::from_slice(&body).map_err(|_| ClientError::Malformed)
+        json_of(self.ask(request).await?).await
     }
+
+    /// Sends a request in the device's name. If the session is over before its time (the server has a
+    /// new secret, say), it is sent once more in a new one.
+    async fn ask(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        let Some(login) = &self.login else { return answer(request).await };
+        let token = login.token(self).await?;
+        let again = request.try_clone();
+        match (answer(authorised(request, &token)).await, again) {
+            (Err(error), Some(again)) if error.is_session_over() => {
+                let token = login.renewed(self, &token).await?;
+                answer(authorised(again, &token)).await
+            }
+            (answered, _) => answered,
+        }
+    }
+}
+
+fn authorised(request: RequestBuilder, token: &Token) -> RequestBuilder {
+    // The client marks the header as sensitive, so that it is not shown.
+    request.bearer_auth(token.expose())
+}
+
+async fn json_of<T: DeserializeOwned>(response: Response) -> Result<T, ClientError> {
+    let body = response.bytes().await?;
+    serde_json::from_slice(&body).map_err(|_| ClientError::Malformed)
 }
 
 /// Sends a request; a refusal becomes an error.

@@ -14,6 +14,8 @@
 //! |---|---|---|
 //! | `GET /healthz` | | 200, JSON |
 //! | `GET /v1/server` | | [`ServerInfo`], JSON |
+//! | `POST /v1/session/challenge` | | [`Challenge`], a bundle |
+//! | `POST /v1/session` | [`SessionRequest`], a bundle | [`Session`], JSON |
 //! | `POST /v1/users/{u}/devices/{d}/key-packages` | [`KeyPackages`], a bundle | [`Stock`], JSON |
 //! | `PUT` the same: replaces what has not been claimed | [`KeyPackages`], a bundle | [`Stock`], JSON |
 //! | `GET` the same | | [`Stock`], JSON |
@@ -33,11 +35,13 @@
 //! Of all commits for one epoch of a room exactly one is accepted. The others get 409 with
 //! [`Code::WrongEpoch`] and a [`Conflict`] that holds the winner, so that a loser can go on at once.
 //!
-//! # Not yet an authentication
-//! Every request but those of the first two rows names the sending device in the header
-//! `Keyroom-Device` (a WebSocket may use the query parameter `device`). Today the server **believes**
-//! it: the header is a placeholder for requests signed by the device's credential key, and a server of
-//! this version belongs on a loopback interface or behind something that authenticates.
+//! # Who sends a request
+//! Every request but those of the first four rows carries the token of a [`Session`], in the header
+//! `Authorization: Bearer …`. A device gets one by signing a [`Challenge`] with its credential keys
+//! ([`session`]); it is good for some minutes, on every node of the server. A browser, which cannot set
+//! headers on a WebSocket, offers two subprotocols: [`LIVE_PROTOCOL`], which is selected, and
+//! [`TOKEN_PROTOCOL`] followed by the token. A token never stands in a URL, for these are logged. A live
+//! connection ends with its session; open another one and go on from the cursors.
 //!
 //! ```
 //! use keyroom_api::{Bundle, CommitBundle, Host, UserUri, WelcomeTo};
@@ -57,13 +61,18 @@ mod bytes;
 mod client;
 pub mod name;
 mod problem;
+pub mod session;
 mod types;
 
 pub use bytes::{Bundle, Malformed};
 #[cfg(feature = "client")]
-pub use client::{ClientError, Connection, Live};
+pub use client::{ClientError, Connection, Identity, Live};
 pub use name::{DeviceUri, Host, NameError, RoomUri, ShortName, UserUri};
 pub use problem::{Code, Conflict, PROBLEM, Problem};
+pub use session::{
+    Challenge, KeyProof, LIVE_PROTOCOL, MOST_PROOFS, SESSION_LABEL, Session, SessionRequest, SessionTbs,
+    TOKEN_PROTOCOL, Token,
+};
 pub use types::{
     BUNDLE, ClaimRequest, Claimed, Closure, CommitBundle, DEVICE_HEADER, DeviceClaim, EntryKind, EpochInfo,
     IDEMPOTENCY_HEADER, IdempotencyKey, IdempotencyKeyError, JSON, KeyPackages, LONGEST_IDEMPOTENCY_KEY, LiveEvent,

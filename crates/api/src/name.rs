@@ -25,6 +25,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use keyroom_wire::Credential;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -238,6 +239,19 @@ impl DeviceUri {
     /// The name of the user within the host.
     pub fn user_name(&self) -> &ShortName {
         self.user.name()
+    }
+
+    /// The device that a credential names: a basic one whose identity is the device's URI.
+    pub fn of_credential(credential: &Credential) -> Option<Self> {
+        match credential {
+            Credential::Basic { identity } => std::str::from_utf8(identity.as_slice()).ok()?.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// The credential that names this device.
+    pub fn credential(&self) -> Credential {
+        Credential::basic(self.to_string().into_bytes())
     }
 
     /// The name of the device among the user's.

@@ -58,8 +58,22 @@ codes! {
     Invalid = "invalid", 422, "The message breaks a rule of the protocol.";
     /// A name is not one, or a user, device or room of another host was named.
     WrongName = "wrong-name", 400, "A name is malformed or belongs to another host.";
-    /// The request does not say which device sends it.
-    Unauthenticated = "unauthenticated", 401, "The request does not say which device sends it.";
+    /// The request does not say which device sends it, or by a token that is not one of this server.
+    Unauthenticated = "unauthenticated", 401, "The request does not prove which device sends it.";
+    /// The token was good once.
+    SessionExpired = "session-expired", 401, "The session is over.";
+    /// A challenge that this server has not set, or not for this host.
+    ChallengeInvalid = "challenge-invalid", 401, "The challenge is not one of this server.";
+    /// A challenge whose time is over.
+    ChallengeExpired = "challenge-expired", 401, "The challenge is too old.";
+    /// A challenge that has brought a session before.
+    ChallengeUsed = "challenge-used", 401, "The challenge has been used.";
+    /// A signature does not belong to the challenge, the device or the key.
+    SignatureInvalid = "signature-invalid", 401, "A signature is not valid.";
+    /// The device is known by another key.
+    KeyMismatch = "key-mismatch", 403, "The device has another key.";
+    /// No cipher suite of the server has this code point.
+    UnknownCipherSuite = "unknown-cipher-suite", 422, "The cipher suite is not known.";
     /// The device may not do this.
     Forbidden = "forbidden", 403, "The device may not do this.";
     /// There is no such path.

@@ -16,8 +16,8 @@ pub const REPORT_LABEL: &str = "Keyroom 1.0 Report";
 pub const TREE: &str = "application/gzip";
 /// Media type of JSON.
 pub const JSON: &str = "application/json";
-/// Header that names the sending device by its URI. It is a claim, not an authentication: see the
-/// crate's first page.
+/// Header that names the sending device by its URI, for servers behind something that authenticates. A
+/// server takes no notice of it unless it was started to trust it.
 pub const DEVICE_HEADER: &str = "keyroom-device";
 /// Header that makes a request safe to repeat: 1 to 64 visible ASCII characters, chosen by the
 /// device, different for every message that it sends.

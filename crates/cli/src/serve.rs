@@ -13,8 +13,8 @@ use crate::output;
 
 /// Serve rooms: order and store messages that cannot be read.
 ///
-/// Devices are not authenticated yet: listen on a loopback address, or behind something that
-/// authenticates and sets the header Keyroom-Device.
+/// Devices prove who they are with their own keys. What travels is not encrypted: listen on a loopback
+/// address, or behind a proxy that speaks TLS.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// Address and port to listen on; port 0 for a free one.
@@ -47,7 +47,7 @@ async fn serve(options: Options) -> Result<(), Failure> {
     let server = Server::start(config).await.map_err(|error| Failure::usage(format!("not started: {error}")))?;
     output::write(&format!("listening on {}\n", server.url()))?;
     if !server.address().ip().is_loopback() {
-        tracing::warn!("devices are not authenticated yet, and this address is not a loopback one");
+        tracing::warn!("this address is not a loopback one, and requests travel in the clear");
     }
     interrupted().await;
     server.shutdown().await;

@@ -108,7 +108,8 @@ impl Client {
     /// Waits until others can invite this device: until the server has its key packages.
     ///
     /// # Errors
-    /// [`Error::Closed`].
+    /// [`Error::Refused`] if the server takes none, because it knows the device by another key
+    /// ([`Code::KeyMismatch`](crate::Code::KeyMismatch)), say; [`Error::Closed`].
     pub async fn reachable(&self) -> Result<(), Error> {
         self.ask(|reply| Command::Reachable { reply }).await
     }

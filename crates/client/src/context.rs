@@ -26,7 +26,7 @@ pub(crate) struct Context {
     pub(crate) config: Arc<Config>,
     pub(crate) judge: Arc<dyn Judge>,
     pub(crate) device: DeviceUri,
-    pub(crate) signer: Box<dyn Signer>,
+    pub(crate) signer: Arc<dyn Signer>,
 }
 
 /// Entropy and time, passed to whatever needs them.
@@ -69,17 +69,17 @@ pub(crate) fn signer(
     suite: &'static dyn Suite,
     device: &DeviceRow,
     env: &mut Env,
-) -> Result<Box<dyn Signer>, Error> {
+) -> Result<Arc<dyn Signer>, Error> {
     let crypto = |error| Error::Protocol(ProtocolError::Crypto(error));
     if let Some(private) = store.row(&rows::signature_key())? {
-        return suite.signer(&private).map_err(crypto);
+        return suite.signer(&private).map(Arc::from).map_err(crypto);
     }
     let private = suite.generate_signature_key(&mut env.rng).map_err(crypto)?;
     let value = keyroom_crypto::Zeroizing::new(private.expose().to_vec());
     let stored =
         Transaction::new().insert(rows::signature_key(), value).insert(rows::device_key(), rows::encode(device)?);
     store.apply(stored)?;
-    suite.signer(private.expose()).map_err(crypto)
+    suite.signer(private.expose()).map(Arc::from).map_err(crypto)
 }
 
 /// The suite with this code point.
@@ -90,7 +90,7 @@ pub(crate) fn suite(provider: &'static dyn Provider, code: u16) -> Result<&'stat
 impl Context {
     /// The credential of the device: its URI.
     pub(crate) fn credential(&self) -> Credential {
-        Credential::basic(self.device.to_string().into_bytes())
+        self.device.credential()
     }
 
     /// The groups that this device is in: what it leaves is deleted.

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyroom_api::{ClientError, DeviceUri, LiveEvent, LogEntry, MailboxItem, RoomUri, Stock};
+use keyroom_api::{ClientError, DeviceUri, Identity, LiveEvent, LogEntry, MailboxItem, RoomUri, Stock};
 use keyroom_store::{Scan, Store, StoreError};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
@@ -142,7 +142,8 @@ impl Driver {
         let device = device(store.as_ref(), &server, &options).await?;
         let suite = context::suite(options.provider, device.cipher_suite)?;
         let signer = context::signer(store.as_ref(), suite, &device, &mut env)?;
-        let http = HttpTransport::new(&server, device.device.clone()).map_err(|_| Error::Answer)?;
+        let identity = Identity::new(device.cipher_suite, signer.clone());
+        let http = HttpTransport::new(&server, device.device.clone(), identity).map_err(|_| Error::Answer)?;
         let mut transport: Arc<dyn Transport> = Arc::new(http);
         if let Some(wrap) = options.wrap {
             transport = wrap(transport);
@@ -392,6 +393,7 @@ impl Driver {
                 self.ask_stock(Request::Stock);
                 self.rooms.keys().for_each(|uri| self.want(uri));
             }
+            News::Refused(error) => self.unreachable(&error),
             News::Event(event, taken) => {
                 self.event(event);
                 drop(taken);
@@ -502,7 +504,14 @@ impl Driver {
     /// Makes up for the key packages that the server lacks.
     fn stock(&mut self, answer: Result<Answer, ClientError>) {
         self.stocking = false;
-        let Ok(Answer::Stock(stock)) = answer else { return self.restock_later() };
+        let stock = match answer {
+            Ok(Answer::Stock(stock)) => stock,
+            Err(error) if !error.is_retryable() => {
+                self.unreachable(&error);
+                return self.restock_later();
+            }
+            Ok(_) | Err(_) => return self.restock_later(),
+        };
         self.restock_pause = PAUSE;
         let kinds = self.lacking(&stock);
         if kinds.is_empty() {
@@ -517,6 +526,13 @@ impl Driver {
                 self.restock_later();
             }
         }
+    }
+
+    /// The server takes nothing from this device: it knows it by another key, say. Whoever waits would do so
+    /// for ever.
+    fn unreachable(&mut self, error: &ClientError) {
+        let why = crate::room::refused(error);
+        self.reachable.drain(..).for_each(|reply| drop(reply.send(Err(why.clone()))));
     }
 
     /// Whoever waits to be reachable would wait for the next connection otherwise.

@@ -49,10 +49,7 @@ pub(crate) fn device_of(member: &Member) -> Option<DeviceUri> {
 
 /// The device that a basic credential names.
 pub(crate) fn credential_device(credential: &Credential) -> Option<DeviceUri> {
-    match credential {
-        Credential::Basic { identity } => std::str::from_utf8(identity.as_slice()).ok()?.parse().ok(),
-        _ => None,
-    }
+    DeviceUri::of_credential(credential)
 }
 
 /// Asks the judge about everything.

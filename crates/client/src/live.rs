@@ -31,6 +31,8 @@ pub(crate) enum Want {
 pub(crate) enum News {
     /// A new connection, on which nothing is wanted yet.
     Up,
+    /// The server lets this device in by no means.
+    Refused(ClientError),
     /// An event, and the room that it takes up until this is dropped.
     Event(LiveEvent, OwnedSemaphorePermit),
 }
@@ -44,13 +46,17 @@ pub(crate) async fn listen(
     let bytes = Arc::new(Semaphore::new(MOST_BYTES.try_into().unwrap_or(usize::MAX)));
     let mut pause = PAUSE;
     loop {
-        if let Ok(feed) = transport.live().await {
-            pause = PAUSE;
-            // What was wanted before is asked for again after the word that the connection is up.
-            while wants.try_recv().is_ok() {}
-            if news.send(News::Up).await.is_err() || serve(feed, &mut wants, &news, &bytes).await.is_none() {
-                return;
+        match transport.live().await {
+            Ok(feed) => {
+                pause = PAUSE;
+                // What was wanted before is asked for again after the word that the connection is up.
+                while wants.try_recv().is_ok() {}
+                if news.send(News::Up).await.is_err() || serve(feed, &mut wants, &news, &bytes).await.is_none() {
+                    return;
+                }
             }
+            Err(error) if !error.is_retryable() => drop(news.send(News::Refused(error)).await),
+            Err(_) => {}
         }
         if news.is_closed() {
             return;

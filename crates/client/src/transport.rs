@@ -9,8 +9,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use keyroom_api::{
-    ClientError, CommitBundle, Connection, DeviceClaim, DeviceUri, EpochInfo, Host, IdempotencyKey, Live, LiveEvent,
-    LogPage, Receipt, RoomBundle, RoomStatus, RoomUri, Stock, UserUri,
+    ClientError, CommitBundle, Connection, DeviceClaim, DeviceUri, EpochInfo, Host, IdempotencyKey, Identity, Live,
+    LiveEvent, LogPage, Receipt, RoomBundle, RoomStatus, RoomUri, Stock, UserUri,
 };
 
 /// A future that can be kept in a list of futures.
@@ -131,12 +131,13 @@ pub trait Feed: Send {
 pub struct HttpTransport(Connection);
 
 impl HttpTransport {
-    /// The way of a device to the server at `base`, such as `http://127.0.0.1:8440`.
+    /// The way of a device, which proves who it is with these keys, to the server at `base`, such as
+    /// `http://127.0.0.1:8440`.
     ///
     /// # Errors
     /// [`ClientError::Address`].
-    pub fn new(base: &str, device: DeviceUri) -> Result<Self, ClientError> {
-        Ok(Self(Connection::new(base, device)?))
+    pub fn new(base: &str, device: DeviceUri, identity: Identity) -> Result<Self, ClientError> {
+        Ok(Self(Connection::new(base, device, identity)?))
     }
 
     /// The connection.
@@ -149,7 +150,7 @@ impl HttpTransport {
     /// # Errors
     /// [`ClientError`].
     pub async fn host(base: &str, device: DeviceUri) -> Result<Host, ClientError> {
-        Ok(Connection::new(base, device)?.server().await?.host)
+        Ok(Connection::unproved(base, device)?.server().await?.host)
     }
 }
 

@@ -17,7 +17,7 @@ use keyroom_mls::key_package::{KeyPackageBuilder, KeyPackageBundle};
 use keyroom_mls::leaf_node::lifetime_from;
 use keyroom_rustcrypto::RUSTCRYPTO;
 use keyroom_store::{Namespace, Scan};
-use keyroom_wire::{CipherSuite, Credential};
+use keyroom_wire::CipherSuite;
 use world::{World, agree, hears, reaches, texts};
 
 /// The private keys of key packages that a store holds: their names, and whether each is a last resort.
@@ -151,7 +151,7 @@ async fn row_239_two_who_compare_see_whether_they_are_in_one_epoch() {
 /// A member who works with the engine and keeps to no client's ways.
 struct Insider {
     group: Group,
-    signer: Box<dyn Signer>,
+    signer: Arc<dyn Signer>,
     connection: Connection,
     rng: Box<dyn CryptoRng + Send>,
 }
@@ -162,8 +162,8 @@ impl Insider {
         let connection = world.connection("mallory");
         let mut rng = Box::new(rand::make_rng::<rand::rngs::StdRng>());
         let suite = RUSTCRYPTO.suite(CipherSuite(1)).unwrap();
-        let signer = suite.signer(suite.generate_signature_key(&mut rng).unwrap().expose()).unwrap();
-        let credential = Credential::basic(connection.device().to_string().into_bytes());
+        let signer = world::signer("mallory");
+        let credential = connection.device().credential();
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
         let builder = KeyPackageBuilder::new(suite, credential, lifetime_from(now, 3_600));
         let bundle = builder.build(signer.as_ref(), &mut rng).unwrap();

@@ -1,7 +1,7 @@
 //! The Delivery Service: it orders and stores, and is trusted with neither content nor identity.
 //!
 //! [`Delivery`] holds the rules: what is checked before something becomes true, and who is woken after.
-//! What is true stands in a [`Ledger`]; [`Sqlite`] is the embedded one. A [`Bus`] carries wake-ups, which
+//! What is true stands in a [`Ledger`], and by which keys devices are known in its [`Accounts`]; [`Sqlite`] is the embedded one. A [`Bus`] carries wake-ups, which
 //! are hints and nothing more. A [`Validator`] judges messages with the half of MLS that has no
 //! secrets. Time, limits and the host's name are passed in. How devices reach it over a network, and
 //! how they prove who they are, is the business of `keyroom-server`.
@@ -17,9 +17,10 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
-//! # let path = folder.path().join("keyroom.db");
+//! let engine = Arc::new(Sqlite::open(folder.path().join("keyroom.db"))?);
 //! let delivery = Delivery::new(Setup {
-//!     ledger: Arc::new(Sqlite::open(path)?),
+//!     ledger: engine.clone(),
+//!     accounts: engine,
 //!     bus: Arc::new(LocalBus::new()),
 //!     validator: Arc::new(Structural::default()),
 //!     clock: Arc::new(SystemClock),
@@ -34,6 +35,7 @@
 //! # }
 //! ```
 
+mod accounts;
 mod bus;
 mod framed;
 mod ledger;
@@ -46,6 +48,7 @@ mod structural;
 mod validator;
 mod welcome;
 
+pub use accounts::{Accounts, Entered, Entrance, SignatureKey};
 pub use bus::{Bus, LocalBus, Subscription, Topic};
 pub use keyroom_api as api;
 pub use ledger::{
@@ -58,4 +61,6 @@ pub use refusal::Refusal;
 pub use service::{Delivery, Done, Feed, Handshakes, Opened, Sent, Setup, TreeFile};
 pub use sqlite::Sqlite;
 pub use structural::Structural;
-pub use validator::{CheckedKeyPackage, Invalid, Judged, PublicView, StateChange, StateRecord, Validator};
+pub use validator::{
+    CheckedKeyPackage, Invalid, Judged, JudgedKeyPackage, Owner, PublicView, StateChange, StateRecord, Validator,
+};

@@ -39,6 +39,10 @@ pub struct Limits {
     pub wait: Duration,
     /// How often a live connection looks into the ledger when no hint comes. Default 30 s.
     pub poll: Duration,
+    /// How long a challenge can be answered, in whole seconds. Default 60 s.
+    pub challenge: Duration,
+    /// How long a session lasts, in whole seconds. Default 15 minutes.
+    pub session: Duration,
     /// Longest time that a body or a frame may take to arrive or to leave. Default 60 s.
     pub transfer: Duration,
 }
@@ -62,6 +66,8 @@ impl Default for Limits {
             live_rooms: 1_000,
             wait: Duration::from_secs(30),
             poll: Duration::from_secs(30),
+            challenge: Duration::from_secs(60),
+            session: Duration::from_secs(15 * 60),
             transfer: Duration::from_secs(60),
         }
     }

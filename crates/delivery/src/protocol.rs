@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use keyroom_api::REPORT_LABEL;
+use keyroom_api::{DeviceUri, REPORT_LABEL};
 use keyroom_crypto::Provider;
 use keyroom_crypto::labels::verify_with_label;
 use keyroom_mls::config::{Config, Inputs};
@@ -15,7 +15,9 @@ use keyroom_mls::record::{ChangeSet, RecordKey, RecordKind, RecordValue};
 use keyroom_wire::{Decode, ExtensionType, LeafIndex, LeafNodeSource, MlsMessage};
 use rand::rngs::StdRng;
 
-use crate::validator::{CheckedKeyPackage, Invalid, Judged, PublicView, StateChange, StateRecord, Validator};
+use crate::validator::{
+    CheckedKeyPackage, Invalid, Judged, JudgedKeyPackage, Owner, PublicView, StateChange, StateRecord, Validator,
+};
 
 /// Judges messages on the [`PublicGroup`] of their epoch: signatures, proposals, the new tree,
 /// parent and transcript hashes, GroupInfo. Whether an identity is who it says is not its business:
@@ -34,7 +36,7 @@ impl Protocol {
 }
 
 impl Validator for Protocol {
-    fn key_package(&self, message: &[u8], now: u64) -> Result<CheckedKeyPackage, Invalid> {
+    fn key_package(&self, message: &[u8], now: u64) -> Result<JudgedKeyPackage, Invalid> {
         let message = MlsMessage::from_bytes(message, &self.config.limits).map_err(|_| Invalid::Malformed)?;
         let MlsMessage::KeyPackage(package) = message else { return Err(Invalid::WrongKind) };
         let suite = self.provider.suite(package.cipher_suite).map_err(|_| Invalid::UnknownCipherSuite)?;
@@ -47,12 +49,17 @@ impl Validator for Protocol {
             LeafNodeSource::KeyPackage(lifetime) => lifetime.not_after,
             LeafNodeSource::Update | LeafNodeSource::Commit { .. } => 0,
         };
-        Ok(CheckedKeyPackage {
+        let owner = Owner::Signed {
+            device: DeviceUri::of_credential(&package.leaf_node.credential),
+            signature_key: package.leaf_node.signature_key.as_slice().to_vec(),
+        };
+        let checked = CheckedKeyPackage {
             reference: valid.reference().as_slice().to_vec(),
             cipher_suite: package.cipher_suite.0,
             last_resort: valid.is_last_resort(),
             not_after,
-        })
+        };
+        Ok(JudgedKeyPackage { checked, owner })
     }
 
     fn open(&self, message: &[u8], ratchet_tree: Option<&[u8]>, now: u64) -> Result<Judged, Invalid> {

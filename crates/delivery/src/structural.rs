@@ -7,7 +7,9 @@ use keyroom_wire::{
     Proposal, ProposalOrRef, ProtocolVersion, PublicMessage, Reader,
 };
 
-use crate::{CheckedKeyPackage, Invalid, Judged, PublicView, StateChange, StateRecord, Validator};
+use crate::{
+    CheckedKeyPackage, Invalid, Judged, JudgedKeyPackage, Owner, PublicView, StateChange, StateRecord, Validator,
+};
 
 /// Checks that messages parse, are of the kind, group and epoch that they should be, and that key
 /// packages have not expired; **no signature, no tree and no proposal rule**.
@@ -21,11 +23,11 @@ pub struct Structural {
 }
 
 impl Validator for Structural {
-    fn key_package(&self, message: &[u8], now: u64) -> Result<CheckedKeyPackage, Invalid> {
+    fn key_package(&self, message: &[u8], now: u64) -> Result<JudgedKeyPackage, Invalid> {
         let MlsMessage::KeyPackage(package) = decode(message, &self.limits)? else {
             return Err(Invalid::WrongKind);
         };
-        check_key_package(&package, now)
+        Ok(JudgedKeyPackage { checked: check_key_package(&package, now)?, owner: Owner::Unjudged })
     }
 
     fn open(&self, message: &[u8], ratchet_tree: Option<&[u8]>, _: u64) -> Result<Judged, Invalid> {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use keyroom_api::DeviceUri;
+
 /// Why a message was refused. The same bytes will be refused again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -36,6 +38,12 @@ pub enum Invalid {
     /// The GroupInfo has no ratchet tree where one is needed.
     #[error("the GroupInfo has no ratchet tree")]
     NoRatchetTree,
+    /// The credential is not that of the device that sent it.
+    #[error("the credential is not that of the sending device")]
+    ForeignCredential,
+    /// The signature key is not one by which the server knows the device.
+    #[error("the signature key is not one of the sending device")]
+    ForeignKey,
     /// The cipher suite is not one that this server can judge.
     #[error("the cipher suite is not known")]
     UnknownCipherSuite,
@@ -66,6 +74,29 @@ pub struct CheckedKeyPackage {
     pub last_resort: bool,
     /// The last second of its lifetime, since 1970-01-01T00:00Z.
     pub not_after: u64,
+}
+
+/// A key package that passed, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JudgedKeyPackage {
+    /// What a ledger keeps beside the message.
+    pub checked: CheckedKeyPackage,
+    /// Whose it is.
+    pub owner: Owner,
+}
+
+/// Whose a key package is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// It was signed with this key, for what its credential names.
+    Signed {
+        /// The device, if the credential names one.
+        device: Option<DeviceUri>,
+        /// The public key.
+        signature_key: Vec<u8>,
+    },
+    /// The validator verifies no signature, so that nothing that a key package says of its owner counts.
+    Unjudged,
 }
 
 /// A record of a public state as a ledger keeps it: its key within the room, and its value. The
@@ -102,7 +133,7 @@ pub trait Validator: Send + Sync {
     ///
     /// # Errors
     /// [`Invalid`]: malformed, expired, signatures, capabilities (§10.1).
-    fn key_package(&self, message: &[u8], now: u64) -> Result<CheckedKeyPackage, Invalid>;
+    fn key_package(&self, message: &[u8], now: u64) -> Result<JudgedKeyPackage, Invalid>;
 
     /// Judges the GroupInfo of an epoch that is not known yet: the first of a room, or the one after
     /// a private commit. `message` is an `MLSMessage` with a GroupInfo that carries its ratchet tree,

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use keyroom_api::Host;
+use keyroom_crypto::Provider;
 use keyroom_delivery::{Bus, Clock, Handshakes, Limits, LocalBus, Protocol, SystemClock, Validator};
 use keyroom_mls::config::Config as ProtocolConfig;
 use keyroom_rustcrypto::RUSTCRYPTO;
 
-use crate::{Authenticate, BelievedHeader};
+use crate::{Authentication, FirstUse, Registrar};
 
 /// What a server is started with.
 #[derive(Clone)]
@@ -26,8 +27,12 @@ pub struct Config {
     pub handshakes: Handshakes,
     /// What judges messages. Default: the protocol, with the suites of the pure-Rust provider.
     pub validator: Arc<dyn Validator>,
-    /// What tells who sends a request. Default: [`BelievedHeader`].
-    pub authenticate: Arc<dyn Authenticate>,
+    /// How it knows who sends a request. Default: by sessions.
+    pub authentication: Authentication,
+    /// Which keys may stand for a device. Default: the first that it uses.
+    pub registrar: Arc<dyn Registrar>,
+    /// What verifies the signatures of sessions. Default: the pure-Rust provider.
+    pub provider: &'static dyn Provider,
     /// What carries wake-ups. Default: within the process.
     pub bus: Arc<dyn Bus>,
     /// What tells the time. Default: the machine's clock.
@@ -44,7 +49,9 @@ impl Config {
             limits: Limits::default(),
             handshakes: Handshakes::default(),
             validator: Arc::new(Protocol::new(&RUSTCRYPTO, ProtocolConfig::default())),
-            authenticate: Arc::new(BelievedHeader),
+            authentication: Authentication::default(),
+            registrar: Arc::new(FirstUse),
+            provider: &RUSTCRYPTO,
             bus: Arc::new(LocalBus::new()),
             clock: Arc::new(SystemClock),
         }

@@ -6,9 +6,17 @@
 //! rules are those of `keyroom-delivery`. A malformed request is answered with a problem of RFC 9457
 //! and changes nothing.
 //!
-//! **Devices are not authenticated yet.** The server believes the header `Keyroom-Device` (see
-//! [`Authenticate`], the seam for a real proof). Run it on a loopback interface, or behind something
-//! that authenticates and sets the header.
+//! # Who sends a request
+//! A device opens a session: it signs a challenge of the server with its credential keys and gets a token
+//! that is good for [`Limits::session`](keyroom_delivery::Limits::session). The first keys that a device
+//! uses are its keys from then on ([`FirstUse`]; another [`Registrar`] decides otherwise), key packages must
+//! be signed with them, and they are never replaced. Challenges and tokens are recognised by a tag under a
+//! secret that lies in the database, so that all nodes on it share it: whoever reads the database can make
+//! tokens. A challenge brings one session, and a token is not taken back before its time.
+//!
+//! Tokens travel with every request and protect nothing by themselves: put a proxy that speaks TLS in
+//! front. A server behind something that authenticates can be told to believe what that says
+//! ([`Authentication::TrustedHeader`]).
 //!
 //! ```
 //! use keyroom_server::{Config, Server};
@@ -34,6 +42,6 @@ mod refused;
 mod routes;
 mod server;
 
-pub use authenticate::{Authenticate, BelievedHeader, Unauthenticated};
+pub use authenticate::{Admission, Authentication, Candidate, FirstUse, Registrar};
 pub use config::Config;
 pub use server::{Handle, Server, StartError};

@@ -6,13 +6,13 @@ use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::response::Response;
-use keyroom_api::{Bundle as _, LiveEvent, LiveRequest, Problem};
+use keyroom_api::{Bundle as _, LIVE_PROTOCOL, LiveEvent, LiveRequest, Problem};
 use keyroom_delivery::{Feed, Refusal};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use crate::app::App;
-use crate::parts::Caller;
+use crate::parts::Session;
 use crate::refused::Refused;
 
 /// Longest frame from a client, in bytes: a request is short.
@@ -21,16 +21,20 @@ const LONGEST_REQUEST: usize = 4 << 10;
 /// How often the other end is asked whether it is there. Two silent intervals end the connection.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
+/// The session is over (the code of the registry for "unauthorized").
+const SESSION_OVER: u16 = 3000;
+
 pub(crate) async fn upgrade(
     State(app): State<App>,
-    Caller(device): Caller,
+    Session(caller): Session,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Refused> {
     let upgrade = upgrade.map_err(|_| Refused::malformed("this path speaks WebSocket"))?;
-    let feed = Feed::new(app.delivery.clone(), device)?;
+    let feed = Feed::new(app.delivery.clone(), caller.device)?;
+    let over = caller.until.map(|until| Instant::now() + until.saturating_sub(app.delivery.now()));
     let alive = app.alive.upgrade();
-    let upgrade = upgrade.max_message_size(LONGEST_REQUEST).max_frame_size(LONGEST_REQUEST);
-    Ok(upgrade.on_upgrade(move |socket| Live { app, feed, socket, _alive: alive }.run()))
+    let upgrade = upgrade.max_message_size(LONGEST_REQUEST).max_frame_size(LONGEST_REQUEST).protocols([LIVE_PROTOCOL]);
+    Ok(upgrade.on_upgrade(move |socket| Live { app, feed, socket, over, _alive: alive }.run()))
 }
 
 /// One connection.
@@ -38,6 +42,8 @@ struct Live {
     app: App,
     feed: Feed,
     socket: WebSocket,
+    /// When the session ends under which it was opened.
+    over: Option<Instant>,
     _alive: Option<mpsc::Sender<()>>,
 }
 
@@ -47,6 +53,7 @@ enum Step {
     Frame(Option<Result<Message, axum::Error>>),
     Beat,
     Stop,
+    Over,
 }
 
 /// Why a connection ends.
@@ -77,6 +84,7 @@ impl Live {
             let step = tokio::select! {
                 biased;
                 () = &mut stopping => Step::Stop,
+                () = sleep_until(self.over.unwrap_or_else(Instant::now)), if self.over.is_some() => Step::Over,
                 frame = self.socket.recv() => Step::Frame(frame),
                 _ = beat.tick() => Step::Beat,
                 events = self.feed.next() => Step::Events(events),
@@ -86,6 +94,7 @@ impl Live {
             }
             let done = match step {
                 Step::Stop => Err(End::Close(close_code::AWAY)),
+                Step::Over => Err(End::Close(SESSION_OVER)),
                 Step::Beat if silent >= 2 => Err(End::Gone),
                 Step::Beat => {
                     silent += 1;

@@ -6,13 +6,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use keyroom_api::Host;
-use keyroom_server::{Config, Server};
+use keyroom_server::{Authentication, Config, Server};
 use tracing_subscriber::EnvFilter;
 
 /// Serves encrypted rooms: orders and stores messages that it cannot read.
 ///
-/// Devices are not authenticated yet: listen on a loopback address, or behind something that
-/// authenticates and sets the header Keyroom-Device.
+/// Devices prove who they are with their own keys. What travels is not encrypted: listen on a loopback
+/// address, or behind a proxy that speaks TLS.
 #[derive(Debug, Parser)]
 #[command(name = "keyroomd", version)]
 struct Arguments {
@@ -28,6 +28,11 @@ struct Arguments {
     #[arg(long, env = "KEYROOM_HOST", default_value = "localhost")]
     host: Host,
 
+    /// Believe the header Keyroom-Device instead of asking devices for proof: whoever reaches this server
+    /// can be any device. Only behind something that authenticates and sets the header itself.
+    #[arg(long, env = "KEYROOM_TRUST_DEVICE_HEADER")]
+    trust_device_header: bool,
+
     /// What to log: error, warn, info, debug, or filters such as keyroom_server=debug.
     #[arg(long, env = "KEYROOM_LOG", default_value = "info")]
     log: EnvFilter,
@@ -41,13 +46,18 @@ async fn main() -> ExitCode {
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_writer(std::io::stderr)
         .init();
-    let config = Config { listen: arguments.listen, ..Config::new(arguments.host, arguments.database) };
+    let authentication =
+        if arguments.trust_device_header { Authentication::TrustedHeader } else { Authentication::Sessions };
+    let config = Config { listen: arguments.listen, authentication, ..Config::new(arguments.host, arguments.database) };
     match Server::start(config).await {
         Ok(server) => {
             let address = server.address();
             tracing::info!(%address, "listening");
             if !address.ip().is_loopback() {
-                tracing::warn!("devices are not authenticated yet, and this address is not a loopback one");
+                tracing::warn!("this address is not a loopback one, and requests travel in the clear");
+            }
+            if authentication == Authentication::TrustedHeader {
+                tracing::warn!("the header Keyroom-Device is believed");
             }
             interrupted().await;
             tracing::info!("stopping");

@@ -6,12 +6,24 @@ use keyroom_api::{Code, DeviceUri, Host, IDEMPOTENCY_HEADER, IdempotencyKey, Nam
 use serde::de::DeserializeOwned;
 
 use crate::app::App;
+use crate::authenticate::Authenticated;
 use crate::refused::Refused;
 
 /// The device that sends the request.
 pub(crate) struct Caller(pub(crate) DeviceUri);
 
 impl FromRequestParts<App> for Caller {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refused> {
+        Ok(Self(app.authenticate.device(parts)?.device))
+    }
+}
+
+/// The same, where it matters how long it holds.
+pub(crate) struct Session(pub(crate) Authenticated);
+
+impl FromRequestParts<App> for Session {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refused> {

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use keyroom_api::{Code, Malformed, PROBLEM, Problem};
 use keyroom_delivery::Refusal;
 
-use crate::Unauthenticated;
+use crate::authenticate::Unauthenticated;
 
 /// A problem on its way to the client.
 #[derive(Debug)]
@@ -38,7 +38,11 @@ impl From<Malformed> for Refused {
 
 impl From<Unauthenticated> for Refused {
     fn from(error: Unauthenticated) -> Self {
-        Self(Box::new(Problem::new(Code::Unauthenticated).detail(error)))
+        let code = match error {
+            Unauthenticated::Missing | Unauthenticated::Invalid => Code::Unauthenticated,
+            Unauthenticated::Expired => Code::SessionExpired,
+        };
+        Self(Box::new(Problem::new(code).detail(error)))
     }
 }
 
@@ -51,6 +55,9 @@ impl IntoResponse for Refused {
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }

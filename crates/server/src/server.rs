@@ -4,15 +4,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyroom_delivery::{Delivery, LedgerError, Setup, Sqlite};
+use keyroom_delivery::{Accounts, Delivery, LedgerError, Setup, Sqlite};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::Config;
 use crate::app::App;
+use crate::authenticate::{Authenticate, Parties, Sessions, TrustedHeader};
 use crate::routes::router;
+use crate::{Authentication, Config};
 
 /// How long requests that are under way may take to end when the server stops.
 const GRACE: Duration = Duration::from_secs(10);
@@ -39,16 +40,42 @@ impl Server {
     /// # Errors
     /// [`StartError`].
     pub async fn start(config: Config) -> Result<Handle, StartError> {
-        let Config { listen, database, host, limits, handshakes, validator, authenticate, bus, clock } = config;
-        let ledger = Arc::new(Sqlite::open(database)?);
-        let listener = TcpListener::bind(listen).await?;
+        let ledger = Arc::new(Sqlite::open(&config.database)?);
+        let listener = TcpListener::bind(config.listen).await?;
         let address = listener.local_addr()?;
-        let delivery = Delivery::new(Setup { ledger, bus, validator, clock, host, limits, handshakes });
+        let (authenticate, sessions) = authentication(&config, ledger.clone()).await?;
+        let Config { host, limits, handshakes, validator, bus, clock, .. } = config;
+        let accounts = ledger.clone();
+        let delivery = Delivery::new(Setup { ledger, accounts, bus, validator, clock, host, limits, handshakes });
         let (stop, stopped) = watch::channel(());
         let (alive, ended) = mpsc::channel(1);
-        let app = App { delivery: Arc::new(delivery), authenticate, stop: stopped, alive: alive.downgrade() };
+        let delivery = Arc::new(delivery);
+        let app = App { delivery, authenticate, sessions, stop: stopped, alive: alive.downgrade() };
         let task = tokio::spawn(serve(listener, app));
         Ok(Handle { address, stop, alive, ended, task })
+    }
+}
+
+/// What authenticates requests and, if these are sessions, what opens them.
+async fn authentication(
+    config: &Config,
+    accounts: Arc<dyn Accounts>,
+) -> Result<(Arc<dyn Authenticate>, Option<Arc<Sessions>>), LedgerError> {
+    match config.authentication {
+        Authentication::TrustedHeader => Ok((Arc::new(TrustedHeader), None)),
+        Authentication::Sessions => {
+            let parties = Parties {
+                accounts,
+                registrar: config.registrar.clone(),
+                provider: config.provider,
+                clock: config.clock.clone(),
+                host: config.host.clone(),
+                challenge: config.limits.challenge,
+                session: config.limits.session,
+            };
+            let sessions = Arc::new(Sessions::open(parties).await?);
+            Ok((sessions.clone(), Some(sessions)))
+        }
     }
 }
 

@@ -2,19 +2,21 @@
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use keyroom_wire::Limits;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use zeroize::Zeroizing;
 
 use super::{ClientError, to_json};
-use crate::{Bundle, DEVICE_HEADER, DeviceUri, LiveEvent, LiveRequest, Problem, RoomUri};
+use crate::{Bundle, LiveEvent, LiveRequest, Problem, RoomUri, Token};
 
 /// Live delivery to one device.
 ///
 /// Keep the cursors (the last sequence number of each room and of the mailbox) with what they stand
-/// for; after a break, open another one and subscribe from them.
+/// for; after a break, or when the session is over, open another one and subscribe from them.
 #[derive(Debug)]
 pub struct Live {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
@@ -22,13 +24,17 @@ pub struct Live {
 }
 
 impl Live {
-    pub(super) async fn open(base: &str, device: &DeviceUri, limits: Limits) -> Result<Self, ClientError> {
+    pub(super) async fn open(base: &str, token: Option<&Token>, limits: Limits) -> Result<Self, ClientError> {
         // http becomes ws, https becomes wss.
         let rest = base.strip_prefix("http").ok_or(ClientError::Address)?;
         let url = format!("ws{rest}/v1/live");
         let mut request = url.into_client_request().map_err(|_| ClientError::Address)?;
-        let name = device.to_string().parse().map_err(|_| ClientError::Address)?;
-        request.headers_mut().insert(DEVICE_HEADER, name);
+        if let Some(token) = token {
+            let text = Zeroizing::new(format!("Bearer {}", token.expose()));
+            let mut value = HeaderValue::from_str(&text).map_err(|_| ClientError::Malformed)?;
+            value.set_sensitive(true);
+            request.headers_mut().insert(AUTHORIZATION, value);
+        }
         let config =
             WebSocketConfig::default().max_message_size(Some(limits.message)).max_frame_size(Some(limits.message));
         let (socket, _) = tokio_tungstenite::connect_async_with_config(request, Some(config), true)

@@ -6,7 +6,7 @@ use flate2::read::GzDecoder;
 use reqwest::header::{CONTENT_RANGE, ETAG, HeaderValue, IF_RANGE, RANGE};
 use reqwest::{Response, StatusCode};
 
-use super::{ClientError, Connection, answer, path_of};
+use super::{ClientError, Connection, path_of};
 use crate::RoomUri;
 
 /// How often in a row a download may break without a byte of progress.
@@ -43,7 +43,7 @@ impl Connection {
             let from = format!("bytes={}-", download.bytes.len());
             request = request.header(RANGE, from).header(IF_RANGE, tag.clone());
         }
-        let mut response = answer(request).await?;
+        let mut response = self.ask(request).await?;
         download.begin(&response)?;
         while let Some(chunk) = response.chunk().await? {
             if download.bytes.len().saturating_add(chunk.len()) > self.limits.message {

@@ -69,8 +69,8 @@ pub(super) enum Order {
     Leave,
     /// Show the room.
     View,
-    /// Try to read the log after `after` with the state in the folder, in every way that there is.
-    Pry { after: u64 },
+    /// Try to read entries of the log with the state in the folder, in every way that there is.
+    Pry { entries: Vec<pry::Leaked> },
 }
 
 /// What a client answers.
@@ -131,9 +131,7 @@ impl Actor {
     async fn obey(&mut self, order: Order) -> Result<Report, String> {
         match order {
             Order::Open => self.open().await,
-            Order::Pry { after } => {
-                pry::pry(&self.options.folder, &self.options.server, &self.options.user, after).await
-            }
+            Order::Pry { entries } => pry::pry(&self.options.folder, &entries),
             order => {
                 let (client, _) = self.opened.as_ref().ok_or("not open")?;
                 obey(client, order, &self.hold).await

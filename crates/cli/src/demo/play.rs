@@ -2,21 +2,22 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use keyroom::{DeviceUri, RoomUri};
-use keyroom_api::{Connection, EntryKind, LogEntry};
+use keyroom::RoomUri;
+use keyroom_api::{EntryKind, LogEntry};
+use keyroom_delivery::{Ledger as _, Page, Sqlite};
 use keyroom_wire::CipherSuite;
 
 use super::client::{Order, Report};
 use super::company::{Actor, Scene, ServerProcess};
+use super::pry::Leaked;
 use super::relay::Relay;
 use super::screen::Screen;
 use crate::suite;
 
 /// Names at the server of the demonstration.
 const ROOM: &str = "mimi://demo.example/r/meeting";
-const ONLOOKER: &str = "mimi://demo.example/d/onlooker/main";
 
 /// The stage: who is there, and what is known to all.
 struct Stage {
@@ -25,7 +26,8 @@ struct Stage {
     server: String,
     suite: CipherSuite,
     relay: Relay,
-    log: Connection,
+    /// The server's database, as whoever runs the server sees it.
+    database: Sqlite,
     room: RoomUri,
     checks: u64,
 }
@@ -55,14 +57,13 @@ impl Stage {
     async fn new(folder: &Path, server: &str, suite: CipherSuite) -> Result<Self, String> {
         let address = server.trim_start_matches("http://").parse().map_err(|_| "the server has no address")?;
         let relay = Relay::start(address).await.map_err(|error| error.to_string())?;
-        let device: DeviceUri = ONLOOKER.parse().map_err(|_| "a bad name")?;
         Ok(Self {
             screen: Screen::new(),
             folder: folder.to_owned(),
             server: relay.url(),
             suite,
             relay,
-            log: Connection::new(server, device).map_err(|error| error.to_string())?,
+            database: Sqlite::open(folder.join("server.db")).map_err(|error| error.to_string())?,
             room: ROOM.parse().map_err(|_| "a bad name")?,
             checks: 0,
         })
@@ -141,17 +142,19 @@ impl Stage {
         self.charlie_tries(charlie, &copy, u64::try_from(before).unwrap_or_default()).await
     }
 
-    /// Charlie fetches what follows his removal from the server, and tries to read it: with what his
-    /// client has, and with the copy.
+    /// Charlie has what follows his removal from somebody who runs the server, and tries to read it: with
+    /// what his client has, and with the copy.
     async fn charlie_tries(&mut self, charlie: &mut Actor, copy: &Path, after: u64) -> Result<(), String> {
         charlie.kill().await?;
+        let entries: Vec<Leaked> = self.log_after(after).await?.iter().map(Leaked::from).collect();
+        self.screen.note(3, "charlie", "gets the messages from somebody who runs the server")?;
         let mut honest = Actor::start("charlie", self.scene(self.folder.join("charlie")))?;
-        let own = honest.obey(&Order::Pry { after }).await?;
+        let own = honest.obey(&Order::Pry { entries: entries.clone() }).await?;
         let mut thief = Actor::start("charlie", self.scene(copy.to_owned()))?;
-        let stolen = thief.obey(&Order::Pry { after }).await?;
+        let stolen = thief.obey(&Order::Pry { entries }).await?;
         let texts =
             |report: &Report| report.attempts.iter().filter(|attempt| !attempt.commit && attempt.epoch == 3).count();
-        self.expect(texts(&own) == 2, "Charlie gets the two messages from the server")?;
+        self.expect(texts(&own) == 2, "Charlie has the two messages")?;
         self.expect(texts(&stolen) == 4, "Charlie tries each of the two messages in two ways")?;
         let control = stolen.attempts.iter().filter(|attempt| attempt.read).count();
         self.expect(control == 1, "the copy is good: it reads what was said before the removal, and only that")?;
@@ -250,8 +253,10 @@ impl Stage {
     }
 
     async fn log_after(&self, after: u64) -> Result<Vec<LogEntry>, String> {
-        let page = self.log.log(&self.room, after, Duration::ZERO).await.map_err(|error| error.to_string())?;
-        Ok(page.entries)
+        let text = |error: keyroom_delivery::LedgerError| error.to_string();
+        let room = self.database.room(&self.room).await.map_err(text)?.ok_or("the server has no such room")?;
+        let page = Page { after, entries: 10_000, bytes: usize::MAX };
+        Ok(self.database.log(room.id, page).await.map_err(text)?.entries)
     }
 
     async fn commits(&self) -> Result<usize, String> {

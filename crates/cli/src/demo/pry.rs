@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use keyroom_api::{Connection, EntryKind, LogEntry, UserUri};
+use keyroom_api::{EntryKind, LogEntry};
 use keyroom_mls::config::{Config, Inputs};
 use keyroom_mls::error::Error;
 use keyroom_mls::group::{Group, Received};
@@ -13,7 +13,7 @@ use keyroom_store::{Store as _, load};
 use keyroom_wire::{Decode as _, Encode as _, Limits, MlsMessage};
 use serde::{Deserialize, Serialize};
 
-use super::client::{ROOM, Report};
+use super::client::Report;
 use crate::{state, suite};
 
 /// How often records are read before it is given up.
@@ -34,16 +34,32 @@ pub(super) struct Attempt {
     pub(super) outcome: String,
 }
 
-/// Fetches the log after `after`, and tries to read every entry with the state in the folder.
-pub(super) async fn pry(folder: &Path, server: &str, user: &str, after: u64) -> Result<Report, String> {
-    let entries = fetch(server, user, after).await?;
+/// An entry of the log that the server did not give to whoever has it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Leaked {
+    sequence: u64,
+    epoch: u64,
+    commit: bool,
+    /// The message in hexadecimal digits.
+    message: String,
+}
+
+impl From<&LogEntry> for Leaked {
+    fn from(entry: &LogEntry) -> Self {
+        let commit = entry.kind == EntryKind::Commit;
+        Self { sequence: entry.sequence, epoch: entry.epoch, commit, message: hex::encode(&entry.message) }
+    }
+}
+
+/// Tries to read every entry with the state in the folder.
+pub(super) fn pry(folder: &Path, entries: &[Leaked]) -> Result<Report, String> {
     let state = state::open(folder).map_err(|failure| format!("{failure:?}"))?;
     let mut groups = state.store.groups().map_err(|error| error.to_string())?;
     let Some((group_id, _)) = groups.pop() else {
         return Ok(Report { attempts: entries.iter().map(keyless).collect(), ..Report::default() });
     };
     let mut attempts = Vec::new();
-    for entry in &entries {
+    for entry in entries {
         for how in [How::AsIs, How::InOurEpoch] {
             let mut group = open(&state, group_id.as_slice())?;
             attempts.extend(attempt(&state, &mut group, entry, how));
@@ -52,28 +68,10 @@ pub(super) async fn pry(folder: &Path, server: &str, user: &str, after: u64) -> 
     Ok(Report { attempts, ..Report::default() })
 }
 
-async fn fetch(server: &str, user: &str, after: u64) -> Result<Vec<LogEntry>, String> {
-    let text = |error: keyroom_api::ClientError| error.to_string();
-    let name = |error: keyroom_api::NameError| error.to_string();
-    let nobody = UserUri::new("localhost".parse().map_err(name)?, user.parse().map_err(name)?);
-    let device = nobody.device("main".parse().map_err(name)?);
-    let host = Connection::new(server, device).map_err(text)?.server().await.map_err(text)?.host;
-    let device = UserUri::new(host.clone(), user.parse().map_err(name)?).device("main".parse().map_err(name)?);
-    let room = keyroom::RoomUri::new(host, ROOM.parse().map_err(name)?);
-    let connection = Connection::new(server, device).map_err(text)?;
-    Ok(connection.log(&room, after, Duration::ZERO).await.map_err(text)?.entries)
-}
-
 /// The state holds no group any more.
-fn keyless(entry: &LogEntry) -> Attempt {
+fn keyless(entry: &Leaked) -> Attempt {
     let outcome = "no key of the group is left".to_owned();
-    Attempt {
-        sequence: entry.sequence,
-        epoch: entry.epoch,
-        commit: entry.kind == EntryKind::Commit,
-        read: false,
-        outcome,
-    }
+    Attempt { sequence: entry.sequence, epoch: entry.epoch, commit: entry.commit, read: false, outcome }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,10 +82,11 @@ enum How {
     InOurEpoch,
 }
 
-fn attempt(state: &state::State, group: &mut Group, entry: &LogEntry, how: How) -> Option<Attempt> {
+fn attempt(state: &state::State, group: &mut Group, entry: &Leaked, how: How) -> Option<Attempt> {
+    let message = hex::decode(&entry.message).ok()?;
     let message = match how {
-        How::AsIs => entry.message.clone(),
-        How::InOurEpoch => relabelled(&entry.message, group.epoch())?,
+        How::AsIs => message,
+        How::InOurEpoch => relabelled(&message, group.epoch())?,
     };
     let (read, outcome) = match process(state, group, &message) {
         Ok(Received::Commit(staged)) if staged.removes_us() => {
@@ -105,9 +104,8 @@ fn attempt(state: &state::State, group: &mut Group, entry: &LogEntry, how: How) 
         How::AsIs => "as it is",
         How::InOurEpoch => "with our last keys",
     };
-    let commit = entry.kind == EntryKind::Commit;
     let outcome = format!("{tried}: {outcome}");
-    Some(Attempt { sequence: entry.sequence, epoch: entry.epoch, commit, read, outcome })
+    Some(Attempt { sequence: entry.sequence, epoch: entry.epoch, commit: entry.commit, read, outcome })
 }
 
 /// The same ciphertext under another epoch number; only for what is encrypted, and of another epoch.

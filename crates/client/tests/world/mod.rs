@@ -12,9 +12,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyroom::{Client, MemoryStore, Message, Options, Room, Store, Usage};
-use keyroom_api::{Connection, LogEntry, RoomUri};
+use keyroom_api::{Connection, DeviceUri, Identity, LogEntry, RoomUri};
+use keyroom_crypto::{Provider as _, Signer};
+use keyroom_delivery::{Ledger as _, Page, Sqlite};
 use keyroom_rustcrypto::RUSTCRYPTO;
 use keyroom_server::{Config, Handle, Server};
+use keyroom_wire::CipherSuite;
+use rand::SeedableRng as _;
 use tempfile::TempDir;
 use tokio::time::sleep;
 
@@ -24,14 +28,14 @@ pub(crate) const PACKAGES: u64 = 10;
 /// A server.
 pub(crate) struct World {
     pub(crate) server: Handle,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl World {
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = Config::new("localhost".parse().unwrap(), folder.path().join("server.db"));
-        Self { server: Server::start(config).await.unwrap(), _folder: folder }
+        Self { server: Server::start(config).await.unwrap(), folder }
     }
 
     /// A new client of a user.
@@ -53,20 +57,39 @@ impl World {
 
     /// One-time and last-resort key packages that the server has of a user's device.
     pub(crate) async fn stock(&self, user: &str) -> (u64, u64) {
-        let stock = self.connection(user).stock().await.unwrap();
+        let stock = self.database().stock(&device(user), 0).await.unwrap();
         stock.suites.first().map_or((0, 0), |stock| (stock.one_time, stock.last_resort))
     }
 
     /// The log of a room.
     pub(crate) async fn log(&self, room: &RoomUri) -> Vec<LogEntry> {
-        self.connection("onlooker").log(room, 0, Duration::ZERO).await.unwrap().entries
+        let database = self.database();
+        let id = database.room(room).await.unwrap().unwrap().id;
+        database.log(id, Page { after: 0, entries: 10_000, bytes: usize::MAX }).await.unwrap().entries
     }
 
-    /// What a device of a user says to the server without a client.
+    /// What a device of a user says to the server without a client, by a key that follows from its name.
     pub(crate) fn connection(&self, user: &str) -> Connection {
-        let device = format!("mimi://localhost/d/{user}/main").parse().unwrap();
-        Connection::new(&self.server.url(), device).unwrap()
+        let identity = Identity::new(1, signer(user));
+        Connection::new(&self.server.url(), device(user), identity).unwrap()
     }
+
+    /// What the server has, as its operator sees it.
+    fn database(&self) -> Sqlite {
+        Sqlite::open(self.folder.path().join("server.db")).unwrap()
+    }
+}
+
+fn device(user: &str) -> DeviceUri {
+    format!("mimi://localhost/d/{user}/main").parse().unwrap()
+}
+
+/// The key of a device without a client.
+pub(crate) fn signer(user: &str) -> Arc<dyn Signer> {
+    let suite = RUSTCRYPTO.suite(CipherSuite(1)).unwrap();
+    let seed = user.bytes().fold(7, |seed: u64, byte| seed.wrapping_mul(257) ^ u64::from(byte));
+    let private = suite.generate_signature_key(&mut rand::rngs::StdRng::seed_from_u64(seed)).unwrap();
+    suite.signer(private.expose()).unwrap().into()
 }
 
 /// Waits until a text is there.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use keyroom_api::{DeviceClaim, DeviceUri, Stock, UserUri};
 
 use super::{Delivery, compute};
-use crate::{CheckedKeyPackage, Publication, Published, Refusal, Topic, Validator};
+use crate::{Invalid, JudgedKeyPackage, Owner, Publication, Published, Refusal, SignatureKey, Topic, Validator};
 
 impl Delivery {
-    /// Publishes key packages of the calling device: all of them, or none if one is refused.
+    /// Publishes key packages of the calling device: all of them, or none if one is refused. Each must name
+    /// the device and be signed with a key by which it is known.
     ///
     /// # Errors
     /// [`Refusal::InvalidElement`], [`Refusal::TooManyKeyPackages`], [`Refusal::NotOwn`].
@@ -22,7 +23,18 @@ impl Delivery {
         self.own_device(caller, device)?;
         let now = self.seconds();
         let validator = self.validator.clone();
-        let checked = compute(move || check_all(&validator, messages, now)).await?;
+        let keys = self.accounts.keys(device).await?;
+        let owner = device.clone();
+        let checked = compute(move || {
+            let judged = check_all(&validator, messages, now)?;
+            let own = |(index, (judged, message)): (usize, (JudgedKeyPackage, Vec<u8>))| {
+                check_owner(&judged.owner, &owner, &keys)
+                    .map_err(|reason| Refusal::InvalidElement { index, reason })
+                    .map(|()| (judged.checked, message))
+            };
+            judged.into_iter().enumerate().map(own).collect::<Result<Vec<_>, _>>()
+        })
+        .await?;
         match self.ledger.publish(device, checked, publication, self.limits.key_packages, now).await? {
             Published::Stock(stock) => Ok(stock),
             Published::TooMany => Err(Refusal::TooManyKeyPackages),
@@ -65,10 +77,23 @@ fn check_all(
     validator: &Arc<dyn Validator>,
     messages: Vec<Vec<u8>>,
     now: u64,
-) -> Result<Vec<(CheckedKeyPackage, Vec<u8>)>, Refusal> {
+) -> Result<Vec<(JudgedKeyPackage, Vec<u8>)>, Refusal> {
     let check = |(index, message): (usize, Vec<u8>)| match validator.key_package(&message, now) {
         Ok(checked) => Ok((checked, message)),
         Err(reason) => Err(Refusal::InvalidElement { index, reason }),
     };
     messages.into_iter().enumerate().map(check).collect()
+}
+
+/// A device that is known by no key is one for which something in front of the server vouches.
+fn check_owner(owner: &Owner, device: &DeviceUri, keys: &[SignatureKey]) -> Result<(), Invalid> {
+    let Owner::Signed { device: named, signature_key } = owner else { return Ok(()) };
+    if named.as_ref() != Some(device) {
+        return Err(Invalid::ForeignCredential);
+    }
+    if keys.is_empty() || keys.iter().any(|key| key.public == *signature_key) {
+        Ok(())
+    } else {
+        Err(Invalid::ForeignKey)
+    }
 }

@@ -11,13 +11,14 @@ mod trees;
 mod views;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use keyroom_api::{DeviceUri, Host, Receipt, RoomStatus};
 
 pub use feed::Feed;
 pub use trees::TreeFile;
 
-use crate::{Bus, Clock, Ledger, LedgerError, Limits, Refusal, Validator};
+use crate::{Accounts, Bus, Clock, Ledger, LedgerError, Limits, Refusal, Validator};
 use trees::Trees;
 use views::Views;
 
@@ -37,6 +38,8 @@ pub enum Handshakes {
 pub struct Setup {
     /// What is true.
     pub ledger: Arc<dyn Ledger>,
+    /// Which keys are whose.
+    pub accounts: Arc<dyn Accounts>,
     /// Who wakes whom.
     pub bus: Arc<dyn Bus>,
     /// What is valid.
@@ -54,6 +57,7 @@ pub struct Setup {
 /// A Delivery Service. Methods take the device that asks; whoever calls them has authenticated it.
 pub struct Delivery {
     ledger: Arc<dyn Ledger>,
+    accounts: Arc<dyn Accounts>,
     bus: Arc<dyn Bus>,
     validator: Arc<dyn Validator>,
     clock: Arc<dyn Clock>,
@@ -82,9 +86,10 @@ pub type Opened = Done<RoomStatus>;
 impl Delivery {
     /// A Delivery Service over these parts.
     pub fn new(setup: Setup) -> Self {
-        let Setup { ledger, bus, validator, clock, host, limits, handshakes } = setup;
+        let Setup { ledger, accounts, bus, validator, clock, host, limits, handshakes } = setup;
         Self {
             ledger,
+            accounts,
             bus,
             validator,
             clock,
@@ -122,6 +127,11 @@ impl Delivery {
     fn own_device(&self, caller: &DeviceUri, device: &DeviceUri) -> Result<(), Refusal> {
         self.own_host(device.host())?;
         if caller == device { Ok(()) } else { Err(Refusal::NotOwn) }
+    }
+
+    /// Time since 1970-01-01T00:00Z, by the clock of this service.
+    pub fn now(&self) -> Duration {
+        self.clock.now()
     }
 
     fn seconds(&self) -> u64 {

@@ -11,6 +11,7 @@
 //! another was first. A unique index on (room, epoch) of commits backs it up. It holds also between
 //! processes that share the file.
 
+mod accounts;
 mod entries;
 mod epochs;
 mod key_packages;
@@ -22,11 +23,13 @@ mod threads;
 use std::path::Path;
 
 use keyroom_api::{Conflict, DeviceClaim, DeviceUri, LogPage, MailboxPage, Stock, UserUri};
+use keyroom_crypto::Secret;
 use rusqlite::Connection;
 
 use crate::{
-    Answer, Appended, CheckedKeyPackage, Created, KeptInfo, Ledger, LedgerError, NewCommit, NewEntry, NewReport,
-    NewRoom, Once, Page, Publication, Published, Remembered, Reported, RoomId, RoomRecord, StateRecord,
+    Accounts, Answer, Appended, CheckedKeyPackage, Created, Entered, Entrance, KeptInfo, Ledger, LedgerError,
+    NewCommit, NewEntry, NewReport, NewRoom, Once, Page, Publication, Published, Remembered, Reported, RoomId,
+    RoomRecord, SignatureKey, StateRecord,
 };
 use threads::{Readers, Writer};
 
@@ -164,5 +167,20 @@ impl Ledger for Sqlite {
     fn acknowledge<'a>(&'a self, device: &'a DeviceUri, sequence: u64) -> Answer<'a, ()> {
         let device = device.clone();
         Box::pin(self.write(move |db| mailbox::acknowledge(db, &device, sequence).map(Verdict::Keep)))
+    }
+}
+
+impl Accounts for Sqlite {
+    fn secret(&self, fresh: Secret) -> Answer<'_, Secret> {
+        Box::pin(self.write(move |db| accounts::secret(db, &fresh).map(Verdict::Keep)))
+    }
+
+    fn keys<'a>(&'a self, device: &'a DeviceUri) -> Answer<'a, Vec<SignatureKey>> {
+        let device = device.clone();
+        Box::pin(self.read(move |db| accounts::keys(db, &device)))
+    }
+
+    fn enter(&self, entrance: Entrance) -> Answer<'_, Entered> {
+        Box::pin(self.write(move |db| accounts::enter(db, &entrance)))
     }
 }

@@ -118,6 +118,25 @@ const TABLES: &str = "
         sequence INTEGER NOT NULL,
         PRIMARY KEY (device, key)
     ) STRICT, WITHOUT ROWID;
+
+    -- One row.
+    CREATE TABLE server (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        secret BLOB NOT NULL
+    ) STRICT;
+
+    CREATE TABLE device_keys (
+        device TEXT NOT NULL,
+        cipher_suite INTEGER NOT NULL,
+        public BLOB NOT NULL,
+        PRIMARY KEY (device, cipher_suite)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE challenges (
+        challenge BLOB PRIMARY KEY,
+        expires INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX challenges_expired ON challenges (expires);
 ";
 
 /// Opens the file for the writer and brings its tables up to date.

@@ -2,17 +2,23 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test")]
 #![allow(clippy::cast_possible_truncation, reason = "small numbers of a test")]
 
+mod accounts;
 mod promises;
 
 use std::sync::Arc;
 
-use keyroom_delivery::{Ledger, LedgerError, Sqlite};
+use keyroom_delivery::{Accounts, Ledger, LedgerError, Sqlite};
 use tempfile::TempDir;
+
+/// An engine: both contracts.
+pub(crate) trait Engine: Ledger + Accounts {}
+
+impl<T: Ledger + Accounts> Engine for T {}
 
 /// A database that several nodes share.
 pub(crate) struct Database {
     folder: TempDir,
-    open: fn(&TempDir) -> Arc<dyn Ledger>,
+    open: fn(&TempDir) -> Arc<dyn Engine>,
 }
 
 impl Database {
@@ -20,20 +26,25 @@ impl Database {
     pub(crate) fn node(&self) -> Arc<dyn Ledger> {
         (self.open)(&self.folder)
     }
+
+    /// One more node, for its accounts.
+    pub(crate) fn accounts(&self) -> Arc<dyn Accounts> {
+        (self.open)(&self.folder)
+    }
 }
 
 fn sqlite() -> Database {
-    let open = |folder: &TempDir| Arc::new(Sqlite::open(folder.path().join("ledger.db")).unwrap()) as Arc<dyn Ledger>;
+    let open = |folder: &TempDir| Arc::new(Sqlite::open(folder.path().join("ledger.db")).unwrap()) as Arc<dyn Engine>;
     Database { folder: tempfile::tempdir().unwrap(), open }
 }
 
 macro_rules! engines {
-    ($($engine:ident: $($promise:ident),* $(,)?;)*) => {$(
+    ($($engine:ident: $($contract:ident::$promise:ident),* $(,)?;)*) => {$(
         mod $engine {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $promise() {
-                    crate::promises::$promise(&crate::$engine()).await;
+                    crate::$contract::$promise(&crate::$engine()).await;
                 }
             )*
         }
@@ -42,18 +53,21 @@ macro_rules! engines {
 
 engines! {
     sqlite:
-        one_commit_for_each_epoch_also_between_nodes,
-        no_gap_in_a_log_that_two_nodes_write,
-        a_key_package_is_claimed_once_also_between_nodes,
-        a_repetition_through_another_node_gets_the_outcome_of_then,
-        what_is_refused_leaves_no_trace,
-        a_welcome_is_cut_for_each_addressee,
-        an_epoch_is_kept_as_long_as_a_welcome_into_it_waits,
-        a_closed_room_takes_nothing_more_and_gets_one_successor,
-        reports_of_enough_leaves_close_a_room_at_the_commit,
-        a_proposal_counts_for_its_epoch_only,
-        kept_epochs_read_back_as_they_were_however_the_state_changes,
-        a_random_history_reads_back_as_a_plain_model_says;
+        promises::one_commit_for_each_epoch_also_between_nodes,
+        promises::no_gap_in_a_log_that_two_nodes_write,
+        promises::a_key_package_is_claimed_once_also_between_nodes,
+        promises::a_repetition_through_another_node_gets_the_outcome_of_then,
+        promises::what_is_refused_leaves_no_trace,
+        promises::a_welcome_is_cut_for_each_addressee,
+        promises::an_epoch_is_kept_as_long_as_a_welcome_into_it_waits,
+        promises::a_closed_room_takes_nothing_more_and_gets_one_successor,
+        promises::reports_of_enough_leaves_close_a_room_at_the_commit,
+        promises::a_proposal_counts_for_its_epoch_only,
+        promises::kept_epochs_read_back_as_they_were_however_the_state_changes,
+        promises::a_random_history_reads_back_as_a_plain_model_says,
+        accounts::all_nodes_have_one_secret_and_it_stays,
+        accounts::a_challenge_is_spent_once_also_between_nodes,
+        accounts::a_key_is_registered_only_where_nothing_has_changed;
 }
 
 #[tokio::test]

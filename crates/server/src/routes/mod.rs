@@ -3,6 +3,7 @@
 mod key_packages;
 mod mailbox;
 mod rooms;
+mod session;
 mod trees;
 
 use std::time::Instant;
@@ -35,6 +36,8 @@ pub(crate) fn router(app: App) -> Router {
     Router::new()
         .route("/healthz", get(health))
         .route("/v1/server", get(server))
+        .route("/v1/session/challenge", post(session::challenge))
+        .route("/v1/session", post(session::open))
         .route("/v1/users/{user}/devices/{device}/key-packages", of_device)
         .route("/v1/users/{user}/key-packages/claim", post(key_packages::claim))
         .route("/v1/users/{user}/devices/{device}/mailbox", get(mailbox::page))

@@ -3,15 +3,16 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use keyroom_api::{Code, Connection, Offer};
+use keyroom_api::{Code, Connection, Identity, Offer};
 use keyroom_crypto::Provider as _;
 use keyroom_mls::key_package::KeyPackageBuilder;
 use keyroom_mls::leaf_node::lifetime_from;
 use keyroom_rustcrypto::RUSTCRYPTO;
-use keyroom_wire::{Credential, Encode as _, MlsMessage};
+use keyroom_wire::{Encode as _, MlsMessage};
 
 use crate::world::{
-    SUITE, World, application, bundle, device, founding, group_info, key, key_package, last_resort, room, with_welcome,
+    SUITE, World, application, bundle, device, founding, group_info, key, key_package, last_resort, room, signer,
+    with_welcome,
 };
 
 #[tokio::test]
@@ -93,18 +94,20 @@ async fn what_was_answered_survives_a_kill_and_a_key_package_is_not_given_twice(
     let database = folder.path().join("keyroom.db");
     let suite = RUSTCRYPTO.suite(SUITE).unwrap();
     let mut rng = keyroom_vectors::rng(9);
-    let signer = suite.signer(suite.generate_signature_key(&mut rng).unwrap().expose()).unwrap();
+    let signer = signer(9);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let mut package = || {
-        let builder = KeyPackageBuilder::new(suite, Credential::basic("alice"), lifetime_from(now, 3_600));
+        let builder = KeyPackageBuilder::new(suite, device("alice/phone").credential(), lifetime_from(now, 3_600));
         let made = builder.build(signer.as_ref(), &mut rng).unwrap();
         MlsMessage::KeyPackage(made.key_package).to_bytes()
     };
+    let identity = Identity::new(SUITE.0, signer.clone());
     let mut left = std::collections::BTreeSet::new();
     let mut claimed = 0;
     for round in 0..4u32 {
         let process = Process::start(&database);
-        let alice = Connection::new(&format!("http://{}", process.address), device("alice/phone")).unwrap();
+        let alice =
+            Connection::new(&format!("http://{}", process.address), device("alice/phone"), identity.clone()).unwrap();
         let stock = alice.stock().await.unwrap();
         assert_eq!(stock.suites.iter().map(|s| s.one_time).sum::<u64>(), left.len() as u64, "round {round}");
         for _ in 0..5 {

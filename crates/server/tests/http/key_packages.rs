@@ -113,12 +113,17 @@ async fn only_the_device_itself_publishes_and_counts() {
     let world = World::new().await;
     let http = reqwest::Client::new();
     let url = format!("{}/v1/users/alice/devices/phone/key-packages", world.server.url());
-    let by_bob = http.get(&url).header("keyroom-device", "mimi://example.org/d/bob/phone").send().await.unwrap();
+    let by_bob = http.get(&url).bearer_auth(world.token("bob/phone").await).send().await.unwrap();
     assert_eq!(by_bob.status(), 403);
-    let by_stranger = http.get(&url).header("keyroom-device", "mimi://other.org/d/alice/phone").send().await.unwrap();
-    assert_eq!(by_stranger.status(), 403);
+    let by_a_claim = http.get(&url).header("keyroom-device", "mimi://example.org/d/alice/phone").send().await.unwrap();
+    assert_eq!(by_a_claim.status(), 401);
     let by_nobody = http.get(&url).send().await.unwrap();
-    assert_eq!(by_nobody.status(), 401);
+    assert_eq!(
+        (by_nobody.status().as_u16(), &by_nobody.headers()["www-authenticate"]),
+        (401, &"Bearer".parse().unwrap())
+    );
+    let by_alice = http.get(&url).bearer_auth(world.token("alice/phone").await).send().await.unwrap();
+    assert_eq!(by_alice.status(), 200);
 }
 
 #[tokio::test]
@@ -137,7 +142,7 @@ async fn unknown_users_and_strangers_are_refused() {
     let bob = world.connect("bob/phone");
     let error = bob.claim_key_packages(&device("nobody/any").user(), SUITE.0).await.unwrap_err();
     assert_eq!(error.code(), Some(Code::UnknownUser));
-    let stranger = Connection::new(&world.server.url(), "mimi://other.org/d/eve/pc".parse().unwrap());
-    let error = stranger.unwrap().room(&room("meeting")).await.unwrap_err();
+    let stranger = world.connect_as("mimi://other.org/d/eve/pc".parse().unwrap());
+    let error = stranger.room(&room("meeting")).await.unwrap_err();
     assert_eq!(error.code(), Some(Code::WrongName));
 }

@@ -164,7 +164,7 @@ async fn a_refused_request_is_answered_and_the_connection_goes_on() {
     live.unsubscribe(&first).await.unwrap();
     live.subscribe(&second, 0).await.unwrap();
     assert_eq!(next(&mut live).await, LiveEvent::CaughtUp { room: second, head: 0 });
-    let stranger = keyroom_api::Connection::new(&world.server.url(), "mimi://other.org/d/eve/pc".parse().unwrap());
-    let Err(ClientError::Problem(problem)) = stranger.unwrap().live().await else { panic!() };
+    let stranger = world.connect_as("mimi://other.org/d/eve/pc".parse().unwrap());
+    let Err(ClientError::Problem(problem)) = stranger.live().await else { panic!() };
     assert_eq!(problem.code, Code::WrongName);
 }

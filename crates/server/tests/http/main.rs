@@ -9,4 +9,5 @@ mod messages;
 mod protocol;
 mod reports;
 mod rooms;
+mod sessions;
 mod world;

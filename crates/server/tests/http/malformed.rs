@@ -1,22 +1,26 @@
 use std::time::Duration;
 
-use keyroom_api::{BUNDLE, Bundle, Code, JSON, KeyPackages, MESSAGE, PROBLEM, Problem};
+use keyroom_api::{BUNDLE, Bundle, Code, JSON, KeyPackages, LIVE_PROTOCOL, MESSAGE, PROBLEM, Problem, TOKEN_PROTOCOL};
 use reqwest::{Method, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::world::{World, application, bundle, founding, key, key_package, room};
 
-const ALICE: &str = "mimi://example.org/d/alice/phone";
-
 struct Raw {
     base: String,
+    token: String,
     http: reqwest::Client,
 }
 
 impl Raw {
+    async fn of(world: &World) -> Self {
+        let token = world.token("alice/phone").await;
+        Self { base: world.server.url(), token, http: reqwest::Client::new() }
+    }
+
     async fn send(&self, method: Method, path: &str, media: &str, body: Vec<u8>) -> Response {
         let request = self.http.request(method, format!("{}{path}", self.base)).header("content-type", media);
-        request.header("keyroom-device", ALICE).body(body).send().await.unwrap()
+        request.bearer_auth(&self.token).body(body).send().await.unwrap()
     }
 }
 
@@ -35,7 +39,7 @@ async fn world() -> (World, Raw) {
     let world = World::new().await;
     let alice = world.connect("alice/phone");
     alice.create_room(&room("meeting"), &founding("g", 0)).await.unwrap();
-    let raw = Raw { base: world.server.url(), http: reqwest::Client::new() };
+    let raw = Raw::of(&world).await;
     (world, raw)
 }
 
@@ -129,13 +133,14 @@ async fn paths_names_queries_and_headers_are_checked() {
     assert_eq!(delete("/v1/users/bob/devices/phone/mailbox/1").await, Code::Forbidden);
     let many = "k".repeat(65);
     for (header, value, code) in [
-        ("keyroom-device", "alice", Code::Unauthenticated),
-        ("keyroom-device", "mimi://example.org/u/alice", Code::Unauthenticated),
+        ("authorization", "Bearer", Code::Unauthenticated),
+        ("authorization", "Bearer x", Code::Unauthenticated),
+        ("authorization", "Basic YWxpY2U6", Code::Unauthenticated),
         ("idempotency-key", "", Code::Malformed),
         ("idempotency-key", &many, Code::Malformed),
     ] {
         let request = raw.http.post(format!("{}/v1/rooms/meeting/messages", raw.base));
-        let request = if header == "keyroom-device" { request } else { request.header("keyroom-device", ALICE) };
+        let request = if header == "authorization" { request } else { request.bearer_auth(&raw.token) };
         let request = request.header(header, value).header("content-type", MESSAGE);
         assert_eq!(problem(request.body(application("g", 0, 1)).send().await.unwrap()).await.code, code, "{value}");
     }
@@ -151,7 +156,7 @@ async fn a_body_that_is_too_large_is_refused() {
     })
     .await;
     world.connect("alice/phone").create_room(&room("meeting"), &founding("g", 0)).await.unwrap();
-    let raw = Raw { base: world.server.url(), http: reqwest::Client::new() };
+    let raw = Raw::of(&world).await;
     for (path, media, length) in [
         ("/v1/rooms/meeting/messages", MESSAGE, 1_001),
         ("/v1/rooms/meeting/messages", MESSAGE, 500_000),
@@ -169,9 +174,10 @@ async fn a_body_that_is_too_large_is_refused() {
 async fn a_body_that_does_not_come_is_given_up() {
     let world = World::with(|config| config.limits.transfer = Duration::from_millis(100)).await;
     world.connect("alice/phone").create_room(&room("meeting"), &founding("g", 0)).await.unwrap();
+    let token = world.token("alice/phone").await;
     let mut stream = tokio::net::TcpStream::connect(world.server.address()).await.unwrap();
     let head = format!(
-        "POST /v1/rooms/meeting/messages HTTP/1.1\r\nhost: x\r\nkeyroom-device: {ALICE}\r\n\
+        "POST /v1/rooms/meeting/messages HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\
          content-type: {MESSAGE}\r\ncontent-length: 100\r\n\r\nabc"
     );
     stream.write_all(head.as_bytes()).await.unwrap();
@@ -199,11 +205,15 @@ async fn noise_instead_of_http_leaves_the_server_up() {
 async fn a_malformed_live_request_is_answered_and_the_connection_goes_on() {
     use futures_util::{SinkExt, StreamExt};
     use tokio_tungstenite::tungstenite::Message;
+    use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-    let (world, _) = world().await;
-    // As a browser does it: the device in the query.
-    let url = format!("ws://{}/v1/live?device={ALICE}", world.server.address());
-    let (mut socket, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+    let (world, raw) = world().await;
+    // As a browser does it: the token among the subprotocols.
+    let mut request = format!("ws://{}/v1/live", world.server.address()).into_client_request().unwrap();
+    let offered = format!("{LIVE_PROTOCOL}, {TOKEN_PROTOCOL}{}", raw.token);
+    request.headers_mut().insert("sec-websocket-protocol", offered.parse().unwrap());
+    let (mut socket, answer) = tokio_tungstenite::connect_async(request).await.unwrap();
+    assert_eq!(answer.headers()["sec-websocket-protocol"], LIVE_PROTOCOL);
     for text in ["", "{", "{}", r#"{"subscribe":{}}"#, r#"{"subscribe":{"room":"../x","after":0}}"#, "[[[["] {
         socket.send(Message::text(text)).await.unwrap();
         let Message::Text(answer) = socket.next().await.unwrap().unwrap() else { panic!() };

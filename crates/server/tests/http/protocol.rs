@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use keyroom_api::{ClientError, Code, CommitBundle, Connection, RoomBundle, RoomStatus, WelcomeTo};
+use keyroom_api::{
+    ClientError, Code, CommitBundle, Connection, DeviceUri, Identity, RoomBundle, RoomStatus, WelcomeTo,
+};
 use keyroom_crypto::{Provider, Signer};
 use keyroom_delivery::Protocol;
 use keyroom_mls::config::{Config, Inputs};
@@ -10,7 +12,7 @@ use keyroom_mls::group::{ExternalJoins, Founder, Group, GroupInfoContent, JoinOp
 use keyroom_mls::key_package::{KeyPackageBuilder, KeyPackageBundle};
 use keyroom_mls::leaf_node::lifetime_from;
 use keyroom_rustcrypto::RUSTCRYPTO;
-use keyroom_wire::{Credential, Encode, Extensions, GroupId, LeafIndex, MlsMessage, Proposal};
+use keyroom_wire::{Encode, Extensions, GroupId, LeafIndex, MlsMessage, Proposal};
 
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
@@ -26,7 +28,7 @@ pub(crate) async fn judging() -> World {
 
 /// A client with its keys and one key package.
 struct Client {
-    signer: Box<dyn Signer>,
+    signer: Arc<dyn Signer>,
     bundle: KeyPackageBundle,
     connection: Connection,
     seed: u64,
@@ -36,10 +38,19 @@ impl Client {
     fn new(world: &World, name: &str, seed: u64) -> Self {
         let mut rng = keyroom_vectors::rng(seed);
         let suite = RUSTCRYPTO.suite(SUITE).unwrap();
-        let signer = suite.signer(suite.generate_signature_key(&mut rng).unwrap().expose()).unwrap();
-        let builder = KeyPackageBuilder::new(suite, Credential::basic(name.as_bytes()), lifetime_from(NOW, 3_600));
+        let signer: Arc<dyn Signer> =
+            suite.signer(suite.generate_signature_key(&mut rng).unwrap().expose()).unwrap().into();
+        let device = device(&format!("{name}/phone"));
+        let builder = KeyPackageBuilder::new(suite, device.credential(), lifetime_from(NOW, 3_600));
         let bundle = builder.build(signer.as_ref(), &mut rng).unwrap();
-        Self { signer, bundle, connection: world.connect(&format!("{name}/phone")), seed }
+        let connection = connection(world, device, &signer);
+        Self { signer, bundle, connection, seed }
+    }
+
+    /// The same client, with a connection to a server that was started again.
+    fn again(self, world: &World) -> Self {
+        let connection = connection(world, self.connection.device().clone(), &self.signer);
+        Self { connection, ..self }
     }
 
     fn key_package(&self) -> Vec<u8> {
@@ -80,6 +91,10 @@ impl Client {
         let verdict = joining.questions().accept_unseen();
         joining.accept(&verdict).unwrap().0
     }
+}
+
+fn connection(world: &World, device: DeviceUri, signer: &Arc<dyn Signer>) -> Connection {
+    Connection::new(&world.server.url(), device, Identity::new(SUITE.0, signer.clone())).unwrap()
 }
 
 fn apply(group: &mut Group, pending: PendingCommit) {
@@ -125,10 +140,7 @@ async fn a_group_lives_on_a_server_that_keeps_its_tree() {
     let proposal = bobs.propose(proposal, b"", bob.signer.as_ref(), &INPUTS, &mut rng).unwrap();
     bob.connection.send_message(&meeting, proposal.message.clone(), &key(2)).await.unwrap();
     let world = world.restart().await;
-    let [alice, bob, carol] = [alice, bob, carol].map(|client| {
-        let connection = Connection::new(&world.server.url(), client.connection.device().clone()).unwrap();
-        Client { connection, ..client }
-    });
+    let [alice, bob, carol] = [alice, bob, carol].map(|client| client.again(&world));
     alices.process(&proposal.message, &INPUTS).unwrap();
     let pending = alice.add(&mut alices, &[], 3);
     alice.connection.commit(&meeting, &sent(&pending, &["carol"]), &key(3)).await.unwrap();
@@ -191,7 +203,8 @@ async fn a_tree_is_fetched_in_parts_over_a_line_that_breaks() {
     let server = world.server.address().to_string();
     let connect = async |after| {
         let url = breaking(server.clone(), after).await;
-        Connection::new(&url, joiners[19].connection.device().clone()).unwrap()
+        let identity = Identity::new(SUITE.0, joiners[19].signer.clone());
+        Connection::new(&url, joiners[19].connection.device().clone(), identity).unwrap()
     };
     let tree = connect(1_000).await.tree(&room("meeting"), &item.tree_hash).await.unwrap();
     assert_eq!(tree, joiners[19].connection.tree(&room("meeting"), &item.tree_hash).await.unwrap());
@@ -201,8 +214,9 @@ async fn a_tree_is_fetched_in_parts_over_a_line_that_breaks() {
     assert_eq!(error, ClientError::Unavailable);
 
     let path = format!("{}/v1/rooms/meeting/trees/{}", world.server.url(), hex::encode(&item.tree_hash));
+    let token = joiners[19].connection.token().await.unwrap().unwrap();
     let ask = async |headers: &[(&str, &str)]| {
-        let request = reqwest::Client::new().get(&path).header("keyroom-device", device("m19/phone").to_string());
+        let request = reqwest::Client::new().get(&path).bearer_auth(token.expose());
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let answer = request.send().await.unwrap();
         (answer.status().as_u16(), answer.headers().clone(), answer.bytes().await.unwrap())
@@ -273,4 +287,29 @@ async fn a_room_and_a_key_package_must_be_genuine() {
     let error = alice.connection.publish_key_packages(vec![alice.key_package(), forged]).await.unwrap_err();
     assert_eq!(error.code(), Some(Code::Invalid));
     alice.connection.publish_key_packages(vec![alice.key_package()]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_device_publishes_only_key_packages_of_its_own_name_and_key() {
+    let world = judging().await;
+    let [alice, bob] = ["alice", "bob"].map(|n| Client::new(&world, n, u64::from(n.as_bytes()[0])));
+    // The name of one under the key of the other, made by its holder.
+    let suite = RUSTCRYPTO.suite(SUITE).unwrap();
+    let of_alice = |signer: &Arc<dyn Signer>, name: &str| {
+        let builder = KeyPackageBuilder::new(suite, device(name).credential(), lifetime_from(NOW, 3_600));
+        let bundle = builder.build(signer.as_ref(), &mut keyroom_vectors::rng(50)).unwrap();
+        MlsMessage::KeyPackage(bundle.key_package).to_bytes()
+    };
+    for (package, why) in [
+        (bob.key_package(), "credential"),
+        (of_alice(&alice.signer, "alice/laptop"), "credential"),
+        (of_alice(&bob.signer, "alice/phone"), "key"),
+    ] {
+        let error = alice.connection.publish_key_packages(vec![alice.key_package(), package]).await.unwrap_err();
+        let ClientError::Problem(problem) = error else { panic!("{error}") };
+        assert_eq!((problem.code, problem.index), (Code::Invalid, Some(1)));
+        assert!(problem.detail.unwrap().contains(why));
+        assert_eq!(alice.connection.stock().await.unwrap().suites, [], "all or nothing");
+    }
+    alice.connection.publish_key_packages(vec![of_alice(&alice.signer, "alice/phone")]).await.unwrap();
 }

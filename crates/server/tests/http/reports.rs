@@ -1,13 +1,13 @@
 //! Commits that the server accepts and members cannot follow, and the way out of each.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 
 use keyroom_api::{
-    Bundle as _, ClientError, Code, CommitBundle, Connection, EntryKind, REPORT_LABEL, Receipt, Report, ReportContent,
-    ReportReason, ReportReceipt, RoomBundle, RoomUri, WelcomeTo,
+    Bundle as _, ClientError, Code, CommitBundle, Connection, EntryKind, Identity, REPORT_LABEL, Receipt, Report,
+    ReportContent, ReportReason, ReportReceipt, RoomBundle, RoomUri, WelcomeTo,
 };
 use keyroom_crypto::{CryptoRng, labels};
-use keyroom_insider::{Alter, Client, Insider, Made, Member, agree, config, now, room as group};
+use keyroom_insider::{Alter, Client, Insider, Made, Member, agree, config, now, room as group, suite};
 use keyroom_mls::error::{Error, NotYet, Rule};
 use keyroom_mls::group::{ExternalJoins, Group, GroupInfoContent, JoinOptions, Succession, Successor, TreeDelivery};
 use keyroom_wire::{Encode, ExtensionType, Extensions, GroupInfo, MlsMessage, PreSharedKeyId, Proposal, Psk};
@@ -28,6 +28,7 @@ struct Meeting {
     uri: RoomUri,
     members: Vec<Member>,
     rng: Box<dyn CryptoRng>,
+    identities: HashMap<&'static str, Identity>,
 }
 
 /// Where Bob's leaf is.
@@ -35,15 +36,26 @@ const MALLORY: usize = 1;
 
 impl Meeting {
     async fn new() -> Self {
+        Self::asking(0).await
+    }
+
+    /// With so many reports that close it.
+    async fn asking(reports_needed: u32) -> Self {
         let world = judging().await;
         let mut rng: Box<dyn CryptoRng> = Box::new(keyroom_vectors::rng(5));
-        let members = group(&[ALICE, BOB, CAROL, DANA], 1, config(), &mut *rng);
+        let names = [ALICE, BOB, CAROL, DANA];
+        let members = group(&names, 1, config(), &mut *rng);
+        // The same keys once more: those of the clients are what a group draws first.
+        let mut again = keyroom_vectors::rng(5);
+        let identity = |name| (name, Identity::new(1, Client::new(name, suite(1), &mut again).signer.into()));
+        let identities = names.map(identity).into();
         let founder = &members[0];
         let info = founder.group.group_info(OUTSIDE, founder.client.signer.as_ref(), &mut *rng).unwrap();
-        let uri = room("meeting");
-        let bundle = RoomBundle::new(info, Some(founder.group.ratchet_tree().unwrap()));
-        world.connect("alice/phone").create_room(&uri, &bundle).await.unwrap();
-        Self { world, uri, members, rng }
+        let tree = Some(founder.group.ratchet_tree().unwrap());
+        let meeting = Self { world, uri: room("meeting"), members, rng, identities };
+        let bundle = RoomBundle { reports_needed, ..RoomBundle::new(info, tree) };
+        meeting.connect(ALICE).create_room(&meeting.uri, &bundle).await.unwrap();
+        meeting
     }
 
     fn connection(&self, member: usize) -> Connection {
@@ -51,7 +63,7 @@ impl Meeting {
     }
 
     fn connect(&self, name: &str) -> Connection {
-        self.world.connect(name.trim_start_matches("mimi://example.org/d/"))
+        Connection::new(&self.world.server.url(), name.parse().unwrap(), self.identities[name].clone()).unwrap()
     }
 
     /// A commit of Bob that is wrong in one way, with a GroupInfo that fits it.
@@ -126,12 +138,12 @@ impl Meeting {
     /// Alice, Carol and Dana go on without Bob, in a branch of the epoch that they are in.
     async fn branch(&mut self) -> RoomUri {
         self.members.remove(MALLORY);
+        let connections: Vec<Connection> = (0..self.members.len()).map(|member| self.connection(member)).collect();
         let Self { members, rng, .. } = self;
         let bundles: Vec<_> = members.iter().map(|member| member.client.bundle(&mut **rng)).collect();
-        for (member, bundle) in members.iter().zip(&bundles).skip(1) {
+        for (connection, bundle) in connections.iter().zip(&bundles).skip(1) {
             let package = MlsMessage::KeyPackage(bundle.key_package.clone()).to_bytes();
-            let name = member.client.name.trim_start_matches("mimi://example.org/d/");
-            self.world.connect(name).publish_key_packages(vec![package]).await.unwrap();
+            connection.publish_key_packages(vec![package]).await.unwrap();
         }
         let mut bundles = bundles.into_iter();
         let (own, joiners): (_, Vec<_>) = (bundles.next().unwrap(), bundles.collect());
@@ -156,13 +168,10 @@ impl Meeting {
             ..RoomBundle::new(admission.group_info.unwrap(), Some(group.ratchet_tree().unwrap()))
         };
         let successor = room("meeting.2");
-        let connection = self.world.connect("alice/phone");
-        connection.create_room(&successor, &bundle).await.unwrap();
+        connections[0].create_room(&successor, &bundle).await.unwrap();
 
         let mut groups = vec![group];
-        for (member, bundle) in members[1..].iter().zip(joiners) {
-            let name = member.client.name.trim_start_matches("mimi://example.org/d/");
-            let connection = self.world.connect(name);
+        for ((member, connection), bundle) in members.iter().zip(&connections).skip(1).zip(joiners) {
             let item = connection.mailbox(0).await.unwrap().items.remove(0);
             assert_eq!((&item.room, item.epoch, item.cursor), (&successor, 1, 0));
             let tree = connection.tree(&successor, &item.tree_hash).await.unwrap();
@@ -277,10 +286,14 @@ impl Meeting {
     /// Comes in by external commit with what the server serves; a member that is still in the tree takes
     /// its old leaf out. Returns the commit and its receipt.
     async fn comes_in(&mut self, name: &'static str, member: Option<usize>, mark: &str) -> (Vec<u8>, Receipt) {
+        let seed = |identity: &'static str| Client::new(identity, suite(1), &mut keyroom_vectors::rng(77));
+        if member.is_none() {
+            self.identities.insert(name, Identity::new(1, seed(name).signer.into()));
+        }
         let connection = self.connect(name);
         let info = connection.epoch_info(&self.uri).await.unwrap();
         let tree = connection.tree(&self.uri, &info.tree_hash).await.unwrap();
-        let newcomer = Client::new(name, keyroom_insider::suite(1), &mut *self.rng);
+        let newcomer = seed(name);
         let client = member.map_or(&newcomer, |member| &self.members[member].client);
         let bundle = client.bundle(&mut *self.rng);
         let mut builder = Group::join_external(client.suite, &bundle, config()).group_info(OUTSIDE).ratchet_tree(&tree);
@@ -381,15 +394,7 @@ async fn a_report_counts_only_with_the_signature_of_another_member_about_a_commi
 
 #[tokio::test]
 async fn a_room_may_ask_for_more_reports_than_half() {
-    let world = judging().await;
-    let mut rng: Box<dyn CryptoRng> = Box::new(keyroom_vectors::rng(6));
-    let members = group(&[ALICE, BOB, CAROL, DANA], 1, Arc::new(keyroom_mls::config::Config::default()), &mut *rng);
-    let info = members[0].group.group_info(OUTSIDE, members[0].client.signer.as_ref(), &mut *rng).unwrap();
-    let tree = Some(members[0].group.ratchet_tree().unwrap());
-    let uri = room("meeting");
-    let bundle = RoomBundle { reports_needed: 3, ..RoomBundle::new(info, tree) };
-    world.connect("alice/phone").create_room(&uri, &bundle).await.unwrap();
-    let mut meeting = Meeting { world, uri, members, rng };
+    let mut meeting = Meeting::asking(3).await;
     let auth = |auth: &mut keyroom_wire::FramedContentAuthData| auth.confirmation_tag = Some(vec![7; 32].into());
     let change = Alter { auth: Some(Box::new(auth)), ..Alter::default() };
     let (made, receipt) = meeting.breaks(Vec::new(), &change).await;

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use keyroom_api::{CommitBundle, Connection, DeviceUri, IdempotencyKey, RoomBundle, RoomUri, WelcomeTo};
-use keyroom_delivery::{Clock, Structural};
+use keyroom_api::{CommitBundle, Connection, DeviceUri, IdempotencyKey, Identity, RoomBundle, RoomUri, WelcomeTo};
+use keyroom_crypto::{Provider as _, Signer};
+use keyroom_delivery::{Clock, Sqlite, Structural};
+use keyroom_rustcrypto::RUSTCRYPTO;
 use keyroom_server::{Config, Handle, Server};
 use keyroom_wire::{
     Capabilities, CipherSuite, Commit, Content, ContentType, Credential, Encode, EncryptedGroupSecrets, ExtensionType,
@@ -53,9 +55,41 @@ impl World {
         Self { server, ..self }
     }
 
-    pub(crate) fn connect(&self, device_uri: &str) -> Connection {
-        Connection::new(&self.server.url(), device(device_uri)).unwrap()
+    /// One more server on the same data.
+    pub(crate) async fn second(&self) -> Handle {
+        start(&self.folder, &self.clock, self.change).await
     }
+
+    /// The database, as an operator sees it.
+    pub(crate) fn database(&self) -> Sqlite {
+        Sqlite::open(self.folder.path().join("keyroom.db")).unwrap()
+    }
+
+    /// A connection of a device, with the same key each time.
+    pub(crate) fn connect(&self, names: &str) -> Connection {
+        self.connect_as(device(names))
+    }
+
+    pub(crate) fn connect_as(&self, device: DeviceUri) -> Connection {
+        let identity = Identity::new(SUITE.0, signer_of(&device));
+        Connection::new(&self.server.url(), device, identity).unwrap()
+    }
+
+    /// A token of a device.
+    pub(crate) async fn token(&self, names: &str) -> String {
+        self.connect(names).token().await.unwrap().unwrap().expose().to_owned()
+    }
+}
+
+/// A key that follows from the name.
+pub(crate) fn signer_of(device: &DeviceUri) -> Arc<dyn Signer> {
+    signer(device.to_string().bytes().fold(7, |seed: u64, byte| seed.wrapping_mul(257) ^ u64::from(byte)))
+}
+
+pub(crate) fn signer(seed: u64) -> Arc<dyn Signer> {
+    let suite = RUSTCRYPTO.suite(SUITE).unwrap();
+    let private = suite.generate_signature_key(&mut keyroom_vectors::rng(seed)).unwrap();
+    suite.signer(private.expose()).unwrap().into()
 }
 
 async fn start(folder: &TempDir, clock: &Arc<SetClock>, change: fn(&mut Config)) -> Handle {
