@@ -10,9 +10,11 @@ use keyroom_mls::key_package::KeyPackageBundle;
 use keyroom_mls::leaf_node::LifetimeCheck;
 use keyroom_mls::public::{Observed, PublicGroup};
 use keyroom_rustcrypto::RUSTCRYPTO;
-use keyroom_wire::{Decode, KeyPackage, LeafIndex, LeafNode, Limits, MlsMessage, ProposalOrRef, ProposalRef};
+use keyroom_wire::{
+    Decode, KeyPackage, LeafIndex, LeafNode, Limits, MlsMessage, ProposalOrRef, ProposalRef, ProposalType,
+};
 
-use crate::{Alter, Client, Insider, Member, agree, commit, config, now, room, suite};
+use crate::{Alter, Client, Insider, Member, agree, commit, config, now, room_of, suite};
 
 /// A GroupInfo with the tree inside, for external joiners.
 pub const INFO: GroupInfoContent = GroupInfoContent { tree: TreeDelivery::Inside, external: ExternalJoins::Allowed };
@@ -29,12 +31,23 @@ pub const BLANK: LeafIndex = LeafIndex(2);
 
 impl Bench {
     pub fn new(seed: u64, config: Arc<Config>) -> Self {
+        Self::of(seed, config, |client| client)
+    }
+
+    /// A group in which all support SelfRemove.
+    pub fn leaving(config: Arc<Config>) -> Self {
+        Self::of(1, config, |client| client.supporting(ProposalType::SELF_REMOVE))
+    }
+
+    /// A group of clients that are made special.
+    pub fn of(seed: u64, config: Arc<Config>, special: impl Fn(Client) -> Client) -> Self {
         // As strict as it can be set, so that every rule shows.
         let strict = Config { received_lifetimes: LifetimeCheck::LengthAndRange, ..Config::clone(&config) };
         let config = Arc::new(strict);
         let mut rng = keyroom_vectors::rng(seed);
         let names = ["alice", "bob", "charlie", "dana", "erin", "frank"];
-        let mut members = room(&names, 1, config, &mut rng);
+        let clients = names.iter().map(|name| special(Client::new(name, suite(1), &mut rng))).collect();
+        let mut members = room_of(clients, config, &mut rng);
         for from in [3, 0, 5] {
             commit(&mut members, from, &mut rng, |builder| builder);
         }

@@ -472,6 +472,11 @@ fn apply(tree: &mut Tree, proposals: &[(Proposal, Sender)]) -> (Tree, Vec<KeyPac
             let _absent = tree.update(*leaf_index, Leaf::from(&**leaf_node));
         }
     }
+    for (proposal, sender) in proposals {
+        if let (Proposal::SelfRemove, Sender::Member(leaf_index)) = (proposal, sender) {
+            let _absent = tree.remove(*leaf_index);
+        }
+    }
     for (proposal, _) in proposals {
         if let Proposal::Remove { removed } = proposal {
             let _absent = tree.remove(*removed);

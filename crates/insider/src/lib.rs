@@ -43,6 +43,6 @@ pub use insider::{Alter, Init, Insider, Made, Recipients, SecretParts};
 pub use populated::{Admitted, FIRST, Populated};
 pub use private::Private;
 pub use world::{
-    Client, EXTENSION, Member, NOW, PROPOSAL, admission, agree, below, commit, config, count, now, room, room_in, seed,
-    sent, suite,
+    Client, EXTENSION, Member, NOW, PROPOSAL, admission, agree, below, commit, config, count, now, room, room_in,
+    room_of, seed, sent, suite,
 };

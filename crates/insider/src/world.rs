@@ -37,12 +37,20 @@ pub struct Client {
     pub name: &'static str,
     pub suite: &'static dyn Suite,
     pub signer: Box<dyn Signer>,
+    /// The proposal types beyond RFC 9420 that it supports.
+    pub proposals: Vec<ProposalType>,
 }
 
 impl Client {
     pub fn new(name: &'static str, suite: &'static dyn Suite, rng: &mut dyn CryptoRng) -> Self {
         let key = suite.generate_signature_key(rng).unwrap();
-        Self { name, suite, signer: suite.signer(key.expose()).unwrap() }
+        Self { name, suite, signer: suite.signer(key.expose()).unwrap(), proposals: vec![PROPOSAL] }
+    }
+
+    /// One that supports another proposal type too.
+    pub fn supporting(mut self, proposal_type: ProposalType) -> Self {
+        self.proposals.push(proposal_type);
+        self
     }
 
     pub fn bundle(&self, rng: &mut dyn CryptoRng) -> KeyPackageBundle {
@@ -54,7 +62,7 @@ impl Client {
         let usual = [CredentialType::BASIC, CredentialType::X509];
         let mut capabilities = capabilities_for([self.suite.cipher_suite()], usual);
         capabilities.extensions.push(EXTENSION);
-        capabilities.proposals.push(PROPOSAL);
+        capabilities.proposals.extend(&self.proposals);
         KeyPackageBuilder::new(self.suite, credential, lifetime_from(NOW, 1000))
             .capabilities(capabilities)
             .build(self.signer.as_ref(), rng)
@@ -155,7 +163,13 @@ pub fn room_in(
     config: Arc<Config>,
     rng: &mut dyn CryptoRng,
 ) -> Vec<Member> {
-    let mut clients = names.iter().map(|name| Client::new(name, suite, rng)).collect::<Vec<_>>().into_iter();
+    let clients = names.iter().map(|name| Client::new(name, suite, rng)).collect();
+    room_of(clients, config, rng)
+}
+
+/// As [`room`], of these clients.
+pub fn room_of(clients: Vec<Client>, config: Arc<Config>, rng: &mut dyn CryptoRng) -> Vec<Member> {
+    let mut clients = clients.into_iter();
     let founder = clients.next().unwrap();
     let group = founder.found(b"room", config.clone(), rng);
     let mut members = vec![Member { client: founder, group }];

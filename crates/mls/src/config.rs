@@ -47,7 +47,7 @@ pub struct Config {
     /// How much of a lifetime is judged in the tree of a group that this client joins or observes. The
     /// RFC only recommends its range: members stay whose key package has run out. Default: its length.
     pub joined_lifetimes: LifetimeCheck,
-    /// Proposal types beyond those of RFC 9420 that the application defines.
+    /// Proposal types beyond those of RFC 9420 and SelfRemove that the application defines.
     pub proposals: ProposalTable,
     /// Extension types that the application registers.
     pub extensions: ExtensionTable,
@@ -79,7 +79,7 @@ impl Default for Config {
 }
 
 /// In which wire format a member sends commits and proposals, and which it accepts (§6). External
-/// messages are public in any case.
+/// messages and SelfRemove proposals are public in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HandshakePolicy {
     /// Sends public messages, so that the Delivery Service can validate them; accepts both.
@@ -89,7 +89,7 @@ pub enum HandshakePolicy {
     Private,
     /// Sends and accepts public messages only.
     OnlyPublic,
-    /// Sends and accepts private messages only, external ones apart.
+    /// Sends and accepts private messages only, external ones and SelfRemove proposals apart.
     OnlyPrivate,
 }
 

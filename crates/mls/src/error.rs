@@ -13,7 +13,8 @@ use crate::tree::TreeError;
 
 macro_rules! rules {
     ($($(#[$meta:meta])* $name:ident = $code:literal, $section:literal;)*) => {
-        /// A rule of RFC 9420 that a peer broke. The same bytes will break it again.
+        /// A rule that a peer broke, of RFC 9420 unless another document is named. The same bytes will
+        /// break it again.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Rule {
@@ -26,7 +27,7 @@ macro_rules! rules {
                 match self { $(Self::$name => $code,)* }
             }
 
-            /// The section of RFC 9420 (or the document named) that states the rule.
+            /// The section of RFC 9420 that states the rule, or the document and the title of its section.
             pub const fn section(self) -> &'static str {
                 match self { $(Self::$name => $section,)* }
             }
@@ -214,6 +215,18 @@ rules! {
     /// An external commit with a proposal by reference.
     ExternalProposalByReference = "external-proposal-by-reference", "12.4.3.2";
 
+    // Proposals that take their sender out
+    /// A SelfRemove that stands in a commit by value.
+    SelfRemoveByValue = "self-remove-by-value", "draft-ietf-mls-extensions, SelfRemove Proposal";
+    /// A second SelfRemove of one member in an epoch.
+    SelfRemoveTwice = "self-remove-twice", "draft-ietf-mls-extensions, SelfRemove Proposal";
+    /// A SelfRemove in a PrivateMessage, which joiners cannot read.
+    SelfRemoveInPrivateMessage = "self-remove-in-private-message", "draft-ietf-mls-extensions, SelfRemove Proposal";
+    /// A SelfRemove of the committer.
+    CommitterSelfRemove = "committer-self-remove", "draft-ietf-mls-extensions, SelfRemove Proposal";
+    /// A Remove of a member whose SelfRemove stands in the same commit.
+    RemoveBesideSelfRemove = "remove-beside-self-remove", "draft-ietf-mls-extensions, SelfRemove Proposal";
+
     // Commits and paths, §7.5, §7.6, §12.4
     /// A commit without the path that its proposals call for.
     PathMissing = "path-missing", "12.4";
@@ -311,7 +324,10 @@ rules! {
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (RFC 9420 §{})", self.code(), self.section())
+        let section = self.section();
+        let of_rfc = section.starts_with(|first: char| first.is_ascii_digit());
+        let document = if of_rfc { "RFC 9420 §" } else { "" };
+        write!(f, "{} ({document}{section})", self.code())
     }
 }
 

@@ -106,6 +106,9 @@ pub(crate) fn check_sender(content: &AuthenticatedContent) -> Result<(), Rule> {
     let private = content.wire_format == WireFormat::PRIVATE_MESSAGE;
     match (&content.content.sender, &content.content.content) {
         (Sender::Member(_), Content::Application(_)) if !private => Err(Rule::ApplicationInPublicMessage),
+        (Sender::Member(_), Content::Proposal(Proposal::SelfRemove)) if private => {
+            Err(Rule::SelfRemoveInPrivateMessage)
+        }
         (Sender::Member(_), _) => Ok(()),
         _ if private => Err(Rule::NonMemberInPrivateMessage),
         (_, Content::Application(_)) => Err(Rule::ApplicationInPublicMessage),

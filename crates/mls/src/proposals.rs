@@ -8,8 +8,8 @@
 mod list;
 mod table;
 
-pub(crate) use self::list::check_proposal;
 pub use self::list::{ListError, ListRules, ProposalEntry, ProposalList, PskContext};
+pub(crate) use self::list::{check_proposal, leaving};
 pub use self::table::{CommitUse, PathNeed, ProposalTable, ProposalTypeEntry, SenderType};
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ pub(crate) fn lifetime() -> Lifetime {
 
 pub(crate) fn outsider(name: &'static str, suite: &'static dyn Suite, rng: &mut dyn CryptoRng) -> Outsider {
     let key = suite.generate_signature_key(rng).unwrap();
-    let client = Client { name, suite, signer: suite.signer(key.expose()).unwrap() };
+    let client = Client { name, suite, signer: suite.signer(key.expose()).unwrap(), proposals: Vec::new() };
     let mut capabilities: Capabilities =
         capabilities_for([suite.cipher_suite()], [CredentialType::BASIC, CredentialType::X509]);
     capabilities.extensions.push(KNOWN_EXTENSION);

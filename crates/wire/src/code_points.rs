@@ -104,7 +104,7 @@ code_points! {
         /// OpenMLS and mls-rs (seen 2026-11).
         LAST_RESORT = 10, "last_resort";
     }
-    /// Proposal types (RFC 9420 §17.4).
+    /// Proposal types (RFC 9420 §17.4 and the draft named).
     ProposalType {
         /// `add`.
         ADD = 1, "add";
@@ -120,6 +120,8 @@ code_points! {
         EXTERNAL_INIT = 6, "external_init";
         /// `group_context_extensions`.
         GROUP_CONTEXT_EXTENSIONS = 7, "group_context_extensions";
+        /// `self_remove`: draft-ietf-mls-extensions (seen 2026-11).
+        SELF_REMOVE = 10, "self_remove";
     }
     /// Credential types (RFC 9420 §17.5).
     CredentialType {

@@ -44,7 +44,10 @@ pub enum Proposal {
         /// The new list.
         extensions: Extensions,
     },
-    /// A type that RFC 9420 does not define: an application's own or an unknown one (§13.2). The
+    /// Takes its sender out of the group (draft-ietf-mls-extensions, SelfRemove Proposal). It is an
+    /// empty struct: the leaf is that of the sender.
+    SelfRemove,
+    /// A type that is not named above: an application's own or an unknown one (§13.2). The
     /// RFC gives it no length, so inside a commit nobody can read past one that they do not know;
     /// here it is read and written as one `opaque<V>`, as other implementations do. Whoever
     /// processes it must refuse every type that the group has not negotiated.
@@ -67,6 +70,7 @@ impl Proposal {
             Self::ReInit(_) => ProposalType::REINIT,
             Self::ExternalInit { .. } => ProposalType::EXTERNAL_INIT,
             Self::GroupContextExtensions { .. } => ProposalType::GROUP_CONTEXT_EXTENSIONS,
+            Self::SelfRemove => ProposalType::SELF_REMOVE,
             Self::Custom { proposal_type, .. } => *proposal_type,
         }
     }
@@ -83,6 +87,7 @@ impl Encode for Proposal {
             Self::ReInit(reinit) => reinit.encode(out),
             Self::ExternalInit { kem_output } => kem_output.encode(out),
             Self::GroupContextExtensions { extensions } => extensions.encode(out),
+            Self::SelfRemove => {}
             Self::Custom { body, .. } => body.encode(out),
         }
     }
@@ -102,6 +107,7 @@ impl<'a> Decode<'a> for Proposal {
             ProposalType::GROUP_CONTEXT_EXTENSIONS => {
                 Self::GroupContextExtensions { extensions: reader.read("GroupContextExtensions.extensions")? }
             }
+            ProposalType::SELF_REMOVE => Self::SelfRemove,
             proposal_type => Self::Custom { proposal_type, body: reader.read("Proposal.body")? },
         })
     }

@@ -282,6 +282,7 @@ impl Describe for Proposal {
             Self::ReInit(reinit) => ("reinit", reinit.describe(notes)),
             Self::ExternalInit { kem_output } => ("kem_output", kem_output.describe(notes)),
             Self::GroupContextExtensions { extensions } => ("extensions", extensions.describe(notes)),
+            Self::SelfRemove => return Item::Record(vec![("proposal_type", self.proposal_type().describe(notes))]),
             Self::Custom { body, .. } => ("body", body.describe(notes)),
         };
         Item::Record(vec![("proposal_type", self.proposal_type().describe(notes)), content])

@@ -163,6 +163,7 @@ fn commit() -> Commit {
         psk(resumption),
         Proposal::ReInit(reinit),
         Proposal::GroupContextExtensions { extensions: Extensions::new() },
+        Proposal::SelfRemove,
         Proposal::Custom { proposal_type: ProposalType(0xf00d), body: bytes(5, 6).into() },
     ];
     let mut proposals: Vec<_> = proposals.into_iter().map(ProposalOrRef::Proposal).collect();

@@ -6,14 +6,14 @@ use alloc::vec::Vec;
 use keyroom_crypto::{CryptoRng, Secret, Signer, Suite};
 use keyroom_wire::{
     Commit, Content, Decode, Encode, ExtensionType, ExternalPub, FramedContent, GroupId, HpkePublicKey, LeafIndex,
-    LeafNodeSource, Limits, MlsMessage, Opaque, PreSharedKeyId, Proposal, ProposalOrRef, Psk, PublicMessage, Sender,
-    UpdatePath, WireFormat,
+    LeafNodeSource, Limits, MlsMessage, Opaque, PreSharedKeyId, Proposal, Psk, PublicMessage, Sender, UpdatePath,
+    WireFormat,
 };
 
 use super::info::{GroupInfoContent, sign_group_info};
 use super::join::Joining;
 use super::path::PathSecrets;
-use super::propose::check_list;
+use super::propose::{ProposalCache, check_list};
 use super::{Group, psks, stage};
 use crate::config::{Config, Inputs};
 use crate::error::{Error, Rule, Usage};
@@ -24,7 +24,8 @@ use crate::key_package::KeyPackageBundle;
 use crate::key_schedule::{InitSecret, JoinerSecret};
 use crate::leaf_node::{LeafNodeParts, LeafPlace, generate_key_pair, sign_leaf};
 use crate::proposals::{ProposalEntry, PskContext};
-use crate::public::{Change, Committer, SignedInfo};
+use crate::public::{Change, Committer, PublicState, SignedInfo};
+use crate::public_message;
 use crate::record::ChangeSet;
 use crate::secret_tree::SecretTree;
 use crate::transcript;
@@ -41,6 +42,7 @@ pub struct ExternalJoinBuilder<'a> {
     resync: Option<LeafIndex>,
     groups: &'a [GroupId],
     psks: Vec<Psk>,
+    self_removes: Vec<&'a [u8]>,
     authenticated_data: Vec<u8>,
     group_info: Option<GroupInfoContent>,
 }
@@ -91,6 +93,7 @@ impl Group {
             resync: None,
             groups: &[],
             psks: Vec::new(),
+            self_removes: Vec::new(),
             authenticated_data: Vec::new(),
             group_info: None,
         }
@@ -103,7 +106,7 @@ impl<'a> ExternalJoinBuilder<'a> {
         Self { ratchet_tree: Some(ratchet_tree), ..self }
     }
 
-    /// Removes an own earlier leaf in the same commit.
+    /// Removes an own earlier leaf in the same commit. If its SelfRemove waits, that does it.
     pub fn resync(self, removed: LeafIndex) -> Self {
         Self { resync: Some(removed), ..self }
     }
@@ -120,6 +123,15 @@ impl<'a> ExternalJoinBuilder<'a> {
         self
     }
 
+    /// Covers a SelfRemove that waits in the epoch of the GroupInfo: the message in which a member sent
+    /// it, an encoded MLSMessage. Whoever hands out the GroupInfo has them, and a joiner must cover all
+    /// (draft-ietf-mls-extensions, SelfRemove Proposal). All of it is checked but the membership tag,
+    /// for which it takes the secrets of the group. One that is passed twice counts once.
+    pub fn self_remove(mut self, message: &'a [u8]) -> Self {
+        self.self_removes.push(message);
+        self
+    }
+
     /// Data that travels in the clear, authenticated.
     pub fn authenticated_data(self, data: impl Into<Vec<u8>>) -> Self {
         Self { authenticated_data: data.into(), ..self }
@@ -133,7 +145,7 @@ impl<'a> ExternalJoinBuilder<'a> {
     /// Makes the external commit from a GroupInfo, an encoded MLSMessage.
     ///
     /// # Errors
-    /// [`Error::Rule`] for whatever the RFC tells a joiner to refuse; [`Error::NotYet`] for PSKs
+    /// [`Error::Rule`] for whatever the RFC tells a joiner to refuse, in a SelfRemove too; [`Error::NotYet`] for PSKs
     /// that were not passed in.
     pub fn build(
         self,
@@ -160,13 +172,8 @@ impl<'a> ExternalJoinBuilder<'a> {
         }
         let (public, mut questions) = signed.validate(self.resync, &self.config, inputs, Seed::random(rng))?;
         let (kem_output, init_secret) = InitSecret::encapsulate(self.suite, &external.external_pub, rng)?;
-        let proposals = self.proposals(kem_output, rng);
-        let entries = proposals.iter().cloned().map(|proposal| ProposalEntry {
-            proposal: Arc::new(proposal),
-            sender: Sender::NewMemberCommit,
-            reference: None,
-        });
-        let list = check_list(entries.collect(), Committer::New, &public, &self.config, PskContext::Group)?;
+        let entries = self.entries(kem_output, &public, inputs, rng)?;
+        let list = check_list(entries, Committer::New, &public, &self.config, PskContext::Group)?;
         let mut change = Change::new(&public, &list, Committer::New, &self.config, self.config.lifetime.check, inputs)?;
         questions.append(&mut change.questions);
         let psk_secret = psks::combine(self.suite, &change.psks, |_, _| None, &self.config, inputs)?;
@@ -175,7 +182,7 @@ impl<'a> ExternalJoinBuilder<'a> {
         let nodes =
             path.secrets.encrypt(self.suite, &change.tree_before_adds, &path.steps, &provisional.to_bytes(), rng)?;
         let commit = Commit {
-            proposals: proposals.into_iter().map(ProposalOrRef::Proposal).collect(),
+            proposals: list.into_commit_entries(),
             path: Some(UpdatePath { leaf_node: path.leaf_node.clone(), nodes }),
         };
         let content = FramedContent {
@@ -215,9 +222,50 @@ impl<'a> ExternalJoinBuilder<'a> {
         })
     }
 
-    fn proposals(&self, kem_output: Opaque, rng: &mut dyn CryptoRng) -> Vec<Proposal> {
+    /// The joiner's own proposals by value, then the SelfRemoves of others by reference.
+    fn entries(
+        &self,
+        kem_output: Opaque,
+        public: &PublicState,
+        inputs: &Inputs<'_>,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Vec<ProposalEntry>, Error> {
+        let mut waiting = ProposalCache::default();
+        for message in &self.self_removes {
+            self.keep_self_remove(&mut waiting, message, public, inputs)?;
+        }
+        let resync = self.resync.filter(|removed| !waiting.is_leaving(*removed));
+        let own = self.own_proposals(kem_output, resync, rng).into_iter().map(|proposal| ProposalEntry {
+            proposal: Arc::new(proposal),
+            sender: Sender::NewMemberCommit,
+            reference: None,
+        });
+        Ok(own.chain(waiting.listed()).collect())
+    }
+
+    fn keep_self_remove(
+        &self,
+        waiting: &mut ProposalCache,
+        message: &[u8],
+        public: &PublicState,
+        inputs: &Inputs<'_>,
+    ) -> Result<(), Error> {
+        let MlsMessage::PublicMessage(message) = MlsMessage::from_bytes(message, &self.config.limits)? else {
+            return Err(Usage::WrongMessageKind.into());
+        };
+        if message.content.content != Content::Proposal(Proposal::SelfRemove) {
+            return Err(Rule::ExternalProposalByReference.into());
+        }
+        public.check_place(message.content.group_id.as_slice(), message.content.epoch)?;
+        public_message::check_form(self.suite, &message)?;
+        let verified = public.verify(message.into_authenticated_content())?;
+        waiting.keep_public(&verified, &Proposal::SelfRemove, public, &self.config, inputs)?;
+        Ok(())
+    }
+
+    fn own_proposals(&self, kem_output: Opaque, resync: Option<LeafIndex>, rng: &mut dyn CryptoRng) -> Vec<Proposal> {
         let mut proposals = Vec::from([Proposal::ExternalInit { kem_output }]);
-        proposals.extend(self.resync.map(|removed| Proposal::Remove { removed }));
+        proposals.extend(resync.map(|removed| Proposal::Remove { removed }));
         let nonce_length = self.suite.kdf().output_len();
         proposals.extend(self.psks.iter().cloned().map(|psk| Proposal::PreSharedKey {
             psk: PreSharedKeyId { psk, psk_nonce: Secret::random(nonce_length, rng).expose().into() },

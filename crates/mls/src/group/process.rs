@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use keyroom_wire::{
-    AuthenticatedContent, Content, ContentType, Decode, FramedContent, LeafIndex, MlsMessage, PrivateMessage,
+    AuthenticatedContent, Content, ContentType, Decode, FramedContent, LeafIndex, MlsMessage, PrivateMessage, Proposal,
     PublicMessage, Sender, SenderData, WireFormat,
 };
 
@@ -101,7 +101,9 @@ impl Group {
         self.public.check_place(message.content.group_id.as_slice(), message.content.epoch)?;
         self.check_active()?;
         let from_member = matches!(message.content.sender, Sender::Member(_));
-        if from_member && !self.config.handshakes.accepts(WireFormat::PUBLIC_MESSAGE) {
+        // Joiners have to read it, so there is no private form of it.
+        let leaves = matches!(message.content.content, Content::Proposal(Proposal::SelfRemove));
+        if from_member && !leaves && !self.config.handshakes.accepts(WireFormat::PUBLIC_MESSAGE) {
             return Err(Refusal::HandshakeFormat.into());
         }
         let (key, context) = (self.secrets.membership_key(), &self.public.context_bytes);

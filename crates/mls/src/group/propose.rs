@@ -2,7 +2,7 @@
 //! (RFC 9420 §12.1).
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -10,7 +10,7 @@ use keyroom_crypto::{CryptoRng, Secret, Signer, Zeroizing};
 use keyroom_wire::{
     AuthenticatedContent, Commit, Content, Decode, DecodeError, Encode, ExternalSender, FramedContent, GroupContext,
     KeyPackage, LeafIndex, LeafNodeSource, Limits, MlsMessage, Opaque, Proposal, ProposalOrRef, ProposalRef,
-    PublicMessage, Reader, Sender, WireFormat,
+    ProposalType, PublicMessage, Reader, Sender, WireFormat,
 };
 
 use super::Group;
@@ -21,7 +21,7 @@ use crate::extension::GroupExtensions;
 use crate::framing::{self, VerifiedContent};
 use crate::key_package::ValidKeyPackage;
 use crate::leaf_node::{LeafExpectation, LeafNodeParts, LeafPlace, generate_key_pair, sign_leaf};
-use crate::proposals::{ListError, ListRules, ProposalEntry, ProposalList, PskContext, check_proposal};
+use crate::proposals::{ListError, ListRules, ProposalEntry, ProposalList, PskContext, check_proposal, leaving};
 use crate::public::{Committer, PublicState};
 use crate::record::{ChangeSet, RecordKey, RecordKind, RecordValue};
 
@@ -31,6 +31,8 @@ pub(crate) struct ProposalCache {
     cached: BTreeMap<ProposalRef, Cached>,
     /// How many each sender has; newcomers count as one.
     of_sender: BTreeMap<(u8, u32), usize>,
+    /// Whose SelfRemove is among them.
+    leaving: BTreeSet<LeafIndex>,
     /// Encoded length of all.
     bytes: usize,
     next: u64,
@@ -82,6 +84,7 @@ impl ProposalCache {
             return Ok(Kept::Known);
         }
         let (sender, bytes) = (content.sender, proposal.to_bytes().len());
+        self.check_first(sender, proposal)?;
         self.check_room(sender, bytes, config)?;
         let leaf_private = leaf_private.map(Arc::new);
         let cached = Cached { number: self.next, proposal: Arc::new(proposal.clone()), bytes, sender, leaf_private };
@@ -89,6 +92,33 @@ impl ProposalCache {
         changes.put(RecordKey::new(RecordKind::Proposal, content.epoch, cached.number), cached.encode(&reference));
         self.enter(reference, cached);
         Ok(Kept::New)
+    }
+
+    /// A member takes itself out once in an epoch.
+    fn check_first(&self, sender: Sender, proposal: &Proposal) -> Result<(), Rule> {
+        let first = leaving(proposal, sender).is_none_or(|leaf_index| !self.is_leaving(leaf_index));
+        if first { Ok(()) } else { Err(Rule::SelfRemoveTwice) }
+    }
+
+    /// Keeps a proposal that somebody without the group's secrets has verified. Nothing is stored.
+    pub(crate) fn keep_public(
+        &mut self,
+        verified: &VerifiedContent,
+        proposal: &Proposal,
+        public: &PublicState,
+        config: &Config,
+        inputs: &Inputs<'_>,
+    ) -> Result<ProposalRef, Error> {
+        check_alone(proposal, verified.framed().sender, public, config, inputs)?;
+        let reference = verified.proposal_ref(public.suite);
+        let mut unused = ChangeSet::new(public.context.group_id.clone(), 0);
+        self.insert(reference.clone(), verified.framed(), proposal, None, config, &mut unused)?;
+        Ok(reference)
+    }
+
+    /// Whether a member's SelfRemove waits.
+    pub(crate) fn is_leaving(&self, leaf_index: LeafIndex) -> bool {
+        self.leaving.contains(&leaf_index)
     }
 
     /// Nobody may take all the room: each sender has a share, and bytes count beside numbers.
@@ -105,6 +135,9 @@ impl ProposalCache {
 
     fn enter(&mut self, reference: ProposalRef, cached: Cached) {
         *self.of_sender.entry(share_of(cached.sender)).or_default() += 1;
+        if let Some(leaf_index) = leaving(&cached.proposal, cached.sender) {
+            self.leaving.insert(leaf_index);
+        }
         self.bytes = self.bytes.saturating_add(cached.bytes);
         self.cached.insert(reference, cached);
     }
@@ -113,6 +146,9 @@ impl ProposalCache {
         let cached = self.cached.remove(reference)?;
         if let Some(count) = self.of_sender.get_mut(&share_of(cached.sender)) {
             *count = count.saturating_sub(1);
+        }
+        if let Some(leaf_index) = leaving(&cached.proposal, cached.sender) {
+            self.leaving.remove(&leaf_index);
         }
         self.bytes = self.bytes.saturating_sub(cached.bytes);
         Some(cached.number)
@@ -187,7 +223,7 @@ impl ProposalCache {
                 }),
                 ProposalOrRef::Reference(reference) => match self.cached.get(reference) {
                     Some(cached) => Ok(cached.listed(reference)),
-                    None if committer == Committer::New && !config.proposals.admits_references_from_joiners() => {
+                    None if committer == Committer::New && !joiners_name_proposals(public, config) => {
                         Err(Rule::ExternalProposalByReference.into())
                     }
                     None if reference.len() != public.suite.kdf().output_len() => Err(Rule::ProposalRefLength.into()),
@@ -253,6 +289,12 @@ fn list_rules<'a>(
         max_bytes: config.max_proposal_bytes,
         max_psks: config.max_psks,
     }
+}
+
+/// Whether a joiner may name a proposal at all: one of a type that the table admits there and that all
+/// members support.
+fn joiners_name_proposals(public: &PublicState, config: &Config) -> bool {
+    config.proposals.named_by_joiners().any(|proposal_type| public.supports_proposal(proposal_type))
 }
 
 /// Under what the proposals of a sender are counted. Anybody can be a newcomer any number of times.
@@ -332,7 +374,8 @@ impl Group {
         Ok(self.changed(changes))
     }
 
-    /// Proposes a change (§12.1). For an own Update use [`Group::propose_update`].
+    /// Proposes a change (§12.1). For an own Update use [`Group::propose_update`]; to leave,
+    /// [`Group::propose_self_remove`].
     ///
     /// # Errors
     /// [`Error::Usage`] for a signer that is not the own one; [`Rule::SenderMayNotPropose`] for a
@@ -379,6 +422,29 @@ impl Group {
         )
     }
 
+    /// Proposes to take this member out of the group (draft-ietf-mls-extensions, SelfRemove Proposal).
+    /// Any other member can commit it, and so can whoever joins by external commit; it therefore
+    /// travels as a PublicMessage, whatever the policy for handshakes. It holds in this epoch only.
+    ///
+    /// # Errors
+    /// [`Rule::ProposalTypeNotSupported`] unless all members support it
+    /// ([`is_self_remove_capable`](Self::is_self_remove_capable)); [`Rule::SelfRemoveTwice`] for a second
+    /// one in the same epoch; [`Usage::WrongSigner`].
+    pub fn propose_self_remove(
+        &mut self,
+        authenticated_data: &[u8],
+        signer: &dyn Signer,
+        inputs: &Inputs<'_>,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<OutgoingProposal, Error> {
+        self.send_proposal(Proposal::SelfRemove, None, authenticated_data, signer, inputs, rng)
+    }
+
+    /// Whether all members support SelfRemove, so that they may send one.
+    pub fn is_self_remove_capable(&self) -> bool {
+        self.public.supports_proposal(ProposalType::SELF_REMOVE)
+    }
+
     fn send_proposal(
         &mut self,
         proposal: Proposal,
@@ -392,10 +458,12 @@ impl Group {
         self.check_signer(signer)?;
         // Everything that can fail comes before a key is spent.
         let sender = Sender::Member(self.own_leaf);
+        self.proposals.check_first(sender, &proposal)?;
         self.proposals.check_room(sender, proposal.to_bytes().len(), &self.config)?;
         check_alone(&proposal, sender, &self.public, &self.config, inputs)?;
         let content = self.framed(Content::Proposal(proposal.clone()), authenticated_data);
-        let wire_format = self.config.handshakes.sends();
+        let leaves = proposal == Proposal::SelfRemove;
+        let wire_format = if leaves { WireFormat::PUBLIC_MESSAGE } else { self.config.handshakes.sends() };
         let content = framing::sign(signer, wire_format, content, &self.public.context_bytes, rng)?;
         let verified = VerifiedContent::own(content);
         let reference = verified.proposal_ref(self.suite());
@@ -469,11 +537,8 @@ pub(crate) fn check_alone(
         (Proposal::GroupContextExtensions { extensions }, _) => {
             GroupExtensions::validate(extensions.clone(), public.suite, &config.extensions)?;
         }
-        (Proposal::Custom { .. }, _) => {
-            let members = public.tree.members();
-            if !public.counts.every_member_supports_proposal(proposal_type, members) {
-                return Err(Rule::ProposalTypeNotSupported.into());
-            }
+        (Proposal::SelfRemove | Proposal::Custom { .. }, _) if !public.supports_proposal(proposal_type) => {
+            return Err(Rule::ProposalTypeNotSupported.into());
         }
         _ => {}
     }

@@ -18,7 +18,8 @@ use crate::public::{Change, Committer};
 /// Which of the waiting proposals a commit covers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Waiting {
-    /// All that this member may commit; of two that touch one leaf a Remove wins, then the later.
+    /// All that this member may commit; of those that touch one leaf a SelfRemove wins, then a Remove,
+    /// then the latest. An own Remove by value gives way to a SelfRemove too.
     #[default]
     All,
     /// Only these.
@@ -28,7 +29,7 @@ pub enum Waiting {
 impl CommitBuilder<'_> {
     /// The proposals of the commit: waiting ones by reference, then own ones by value.
     pub(super) fn list(&mut self, inputs: &Inputs<'_>, rng: &mut dyn CryptoRng) -> Result<ProposalList, Error> {
-        let values = self.own_entries(rng);
+        let mut values = self.own_entries(rng);
         let mut waiting = self.group.proposals.listed();
         match &self.waiting {
             Waiting::Only(references) => {
@@ -36,10 +37,14 @@ impl CommitBuilder<'_> {
                 waiting.retain(|entry| entry.reference.as_ref().is_some_and(wanted));
             }
             Waiting::All => {
+                // A Remove of who goes by itself would be invalid.
+                let removes = split_removes(&mut values, &waiting);
                 waiting = committable(waiting, &values, self.group.own_leaf);
                 waiting.retain(|entry| self.has_psk(&entry.proposal, inputs));
                 waiting = fitting(waiting, &values, &self.group.config);
                 self.leave_out_invalid(&mut waiting, &values, inputs)?;
+                // If its SelfRemove has to stay out, it is removed after all.
+                values.extend(removes.into_iter().filter(|entry| !goes_by_itself(entry, &waiting)));
             }
         }
         waiting.extend(values);
@@ -101,16 +106,16 @@ impl CommitBuilder<'_> {
 }
 
 /// The waiting proposals that this member may commit beside `values` (§12.2): not its own Update, not
-/// its own removal; of those that touch one leaf a Remove, else the latest; no client and no PSK
+/// its own removal; of those that touch one leaf a SelfRemove, then a Remove, else the latest; no client and no PSK
 /// twice; the latest extensions; a ReInit only if nothing else is there.
 fn committable(waiting: Vec<ProposalEntry>, values: &[ProposalEntry], own_leaf: LeafIndex) -> Vec<ProposalEntry> {
     let mut taken: BTreeSet<Claim> = values.iter().flat_map(claims).collect();
     taken.insert(Claim::Leaf(own_leaf));
-    let (removes, others): (Vec<_>, Vec<_>) =
-        waiting.into_iter().partition(|entry| matches!(*entry.proposal, Proposal::Remove { .. }));
+    let (self_removes, others): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|entry| entry.leaving().is_some());
+    let (removes, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|entry| entry.removed().is_some());
     let mut kept: Vec<ProposalEntry> = Vec::new();
     let latest_first = others.into_iter().rev();
-    for entry in removes.into_iter().chain(latest_first) {
+    for entry in self_removes.into_iter().chain(removes).chain(latest_first) {
         let wanted = claims(&entry);
         if wanted.iter().all(|claim| !taken.contains(claim)) {
             taken.extend(wanted);
@@ -120,9 +125,21 @@ fn committable(waiting: Vec<ProposalEntry>, values: &[ProposalEntry], own_leaf: 
     let is_reinit = |entry: &ProposalEntry| matches!(*entry.proposal, Proposal::ReInit(_));
     let alone = values.is_empty() && kept.len() == 1;
     kept.retain(|entry| alone || !is_reinit(entry));
-    let removed = kept.iter().take_while(|entry| matches!(*entry.proposal, Proposal::Remove { .. })).count();
-    kept.get_mut(removed..).unwrap_or_default().reverse();
+    let out = kept.iter().take_while(|entry| entry.leaving().or(entry.removed()).is_some()).count();
+    kept.get_mut(out..).unwrap_or_default().reverse();
     kept
+}
+
+/// Takes the Removes of members whose SelfRemove waits out of `values`.
+fn split_removes(values: &mut Vec<ProposalEntry>, waiting: &[ProposalEntry]) -> Vec<ProposalEntry> {
+    let (removes, others) = core::mem::take(values).into_iter().partition(|entry| goes_by_itself(entry, waiting));
+    *values = others;
+    removes
+}
+
+/// Whether an entry removes a member whose SelfRemove is among those that wait.
+fn goes_by_itself(entry: &ProposalEntry, waiting: &[ProposalEntry]) -> bool {
+    entry.removed().is_some_and(|removed| waiting.iter().any(|entry| entry.leaving() == Some(removed)))
 }
 
 /// As many of the waiting proposals, the first first, as the limits leave room for beside `values`:
@@ -156,7 +173,9 @@ enum Claim {
 fn claims(entry: &ProposalEntry) -> Vec<Claim> {
     match (&*entry.proposal, entry.sender) {
         (Proposal::Remove { removed }, _) => Vec::from([Claim::Leaf(*removed)]),
-        (Proposal::Update { .. }, Sender::Member(leaf_index)) => Vec::from([Claim::Leaf(leaf_index)]),
+        (Proposal::Update { .. } | Proposal::SelfRemove, Sender::Member(leaf_index)) => {
+            Vec::from([Claim::Leaf(leaf_index)])
+        }
         (Proposal::Add { key_package }, _) => Vec::from([
             Claim::Key(key_package.init_key.as_slice().to_vec()),
             Claim::Key(key_package.leaf_node.signature_key.as_slice().to_vec()),

@@ -23,6 +23,21 @@ pub struct ProposalEntry {
     pub reference: Option<ProposalRef>,
 }
 
+impl ProposalEntry {
+    /// The leaf that it takes out if it is a SelfRemove.
+    pub(crate) fn leaving(&self) -> Option<LeafIndex> {
+        leaving(&self.proposal, self.sender)
+    }
+
+    /// The leaf that it names if it is a Remove.
+    pub(crate) fn removed(&self) -> Option<LeafIndex> {
+        match *self.proposal {
+            Proposal::Remove { removed } => Some(removed),
+            _ => None,
+        }
+    }
+}
+
 /// Which kind of commit PSKs are used in (RFC 9420 §12.1.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PskContext {
@@ -96,7 +111,7 @@ impl core::error::Error for ListError {}
 pub struct ProposalList {
     entries: Vec<ProposalEntry>,
     path: PathNeed,
-    /// Positions of proposals that RFC 9420 does not define, in the order of application.
+    /// Positions of proposals whose effect is the application's, in the order of application.
     custom: Vec<usize>,
 }
 
@@ -195,12 +210,14 @@ impl ProposalList {
         })
     }
 
-    /// The leaves removed.
+    /// The members that take themselves out of the group, in the order of the commit.
+    pub fn self_removes(&self) -> impl Iterator<Item = LeafIndex> {
+        self.entries.iter().filter_map(ProposalEntry::leaving)
+    }
+
+    /// The leaves that Remove proposals name; not those of [`self_removes`](Self::self_removes).
     pub fn removes(&self) -> impl Iterator<Item = LeafIndex> {
-        self.entries.iter().filter_map(|entry| match *entry.proposal {
-            Proposal::Remove { removed } => Some(removed),
-            _ => None,
-        })
+        self.entries.iter().filter_map(ProposalEntry::removed)
     }
 
     /// The clients added, in order.
@@ -229,15 +246,15 @@ impl ProposalList {
         })
     }
 
-    /// The proposals that RFC 9420 does not define, in the order of application.
+    /// The proposals whose effect is the application's, in the order of application.
     pub fn custom(&self) -> impl Iterator<Item = &ProposalEntry> {
         self.custom.iter().filter_map(|position| self.entries.get(*position))
     }
 
-    /// Their types. Every member that processes the commit must support them: those of the tree
-    /// after the removes and before the adds (§12.2).
-    pub fn custom_types(&self) -> impl Iterator<Item = ProposalType> {
-        self.custom().map(|entry| entry.proposal.proposal_type())
+    /// The types that RFC 9420 does not define, once for each proposal. Every member that processes the
+    /// commit must support them: those of the tree after the removes and before the adds (§12.2).
+    pub fn types_to_support(&self) -> impl Iterator<Item = ProposalType> {
+        self.entries.iter().map(|entry| entry.proposal.proposal_type()).filter(|t| !t.is_default())
     }
 }
 
@@ -276,6 +293,14 @@ fn psks(entries: &[ProposalEntry]) -> impl Iterator<Item = &PreSharedKeyId> {
     })
 }
 
+/// The leaf that a proposal takes out if it is a SelfRemove: its sender's.
+pub(crate) fn leaving(proposal: &Proposal, sender: Sender) -> Option<LeafIndex> {
+    match (proposal, sender) {
+        (Proposal::SelfRemove, Sender::Member(leaf_index)) => Some(leaf_index),
+        _ => None,
+    }
+}
+
 fn known<'a>(entry: &ProposalEntry, table: &'a ProposalTable) -> Result<&'a ProposalTypeEntry, Rule> {
     table.entry(entry.proposal.proposal_type()).ok_or(Rule::ProposalTypeNotSupported)
 }
@@ -288,6 +313,8 @@ fn check_in_member_commit(entry: &ProposalEntry, committer: LeafIndex, table: &P
     known.check_sender(entry.sender)?;
     let own = entry.sender == Sender::Member(committer);
     ensure(proposal_type != ProposalType::UPDATE || !own, Rule::CommitterUpdate)?;
+    check_self_remove(entry)?;
+    ensure(proposal_type != ProposalType::SELF_REMOVE || !own, Rule::CommitterSelfRemove)?;
     let admitted = match entry.reference {
         Some(_) => known.member_commit.admits_reference(),
         None => known.member_commit.admits_value() && own,
@@ -295,8 +322,15 @@ fn check_in_member_commit(entry: &ProposalEntry, committer: LeafIndex, table: &P
     ensure(admitted, Rule::SenderMayNotPropose)
 }
 
+/// By value a SelfRemove would be the committer's own, or a joiner's who is no member.
+fn check_self_remove(entry: &ProposalEntry) -> Result<(), Rule> {
+    let by_reference = entry.reference.is_some();
+    ensure(by_reference || *entry.proposal != Proposal::SelfRemove, Rule::SelfRemoveByValue)
+}
+
 /// Type and sender of one proposal in an external commit.
 fn check_in_external_commit(entry: &ProposalEntry, table: &ProposalTable) -> Result<(), Rule> {
+    check_self_remove(entry)?;
     let admits = table.entry(entry.proposal.proposal_type()).map(|known| known.external_commit);
     let Some(admits) = admits.filter(|admits| admits.admits_value() || admits.admits_reference()) else {
         // By reference every type of RFC 9420 is refused, and for that reason.
@@ -330,6 +364,7 @@ pub(crate) fn check_proposal(proposal: &Proposal, rules: &ListRules<'_>) -> Resu
         Proposal::Add { .. }
         | Proposal::Update { .. }
         | Proposal::GroupContextExtensions { .. }
+        | Proposal::SelfRemove
         | Proposal::Custom { .. } => Ok(()),
     }
 }
@@ -348,18 +383,24 @@ fn check_psk(id: &PreSharedKeyId, rules: &ListRules<'_>) -> Result<(), Rule> {
 }
 
 /// The leaves that updates and removes name: never the committer's, each once, each updated by a member.
+/// Who goes by itself is not updated or removed besides.
 fn check_targets(entries: &[ProposalEntry], committer: Option<LeafIndex>) -> Result<(), Rule> {
+    let mut leaving: Vec<LeafIndex> = entries.iter().filter_map(ProposalEntry::leaving).collect();
+    leaving.sort_unstable();
+    ensure(!repeats(&leaving), Rule::SelfRemoveTwice)?;
     let mut targets = Vec::new();
     for entry in entries {
         match (&*entry.proposal, entry.sender) {
             (Proposal::Remove { removed }, _) => {
                 ensure(Some(*removed) != committer, Rule::CommitterRemove)?;
+                ensure(leaving.binary_search(removed).is_err(), Rule::RemoveBesideSelfRemove)?;
                 targets.push(*removed);
             }
             (Proposal::Update { .. }, Sender::Member(leaf_index)) => targets.push(leaf_index),
             _ => {}
         }
     }
+    targets.extend(leaving);
     ensure(all_different(targets), Rule::LeafTouchedTwice)
 }
 
@@ -394,5 +435,9 @@ fn check_single(entries: &[ProposalEntry]) -> Result<(), Rule> {
 
 fn all_different<T: Ord>(mut items: Vec<T>) -> bool {
     items.sort_unstable();
-    !items.windows(2).any(|pair| matches!(pair, [a, b] if a == b))
+    !repeats(&items)
+}
+
+fn repeats<T: PartialEq>(sorted: &[T]) -> bool {
+    sorted.windows(2).any(|pair| matches!(pair, [a, b] if a == b))
 }

@@ -61,7 +61,7 @@ pub struct ProposalTypeEntry {
     /// How it may stand in an external commit (§12.4.3.2).
     pub external_commit: CommitUse,
     /// Its place in the order of application (§12.3); those of RFC 9420 are multiples of ten, from
-    /// GroupContextExtensions at 10 to ReInit at 70.
+    /// GroupContextExtensions at 10 to ReInit at 70; SelfRemove has 25.
     pub order: u8,
 }
 
@@ -93,7 +93,8 @@ impl ProposalTypeEntry {
     }
 }
 
-/// The proposal types of RFC 9420, and those that an application registers.
+/// The proposal types of RFC 9420, SelfRemove of draft-ietf-mls-extensions, and those that an
+/// application registers.
 #[derive(Clone, Debug, Default)]
 pub struct ProposalTable {
     registered: Vec<ProposalTypeEntry>,
@@ -103,7 +104,7 @@ const MEMBER: &[SenderType] = &[SenderType::Member];
 const OUTSIDE: &[SenderType] = &[SenderType::Member, SenderType::External];
 const ANYONE: &[SenderType] = &[SenderType::Member, SenderType::External, SenderType::NewMember];
 
-const KNOWN: [ProposalTypeEntry; 7] = [
+const KNOWN: [ProposalTypeEntry; 8] = [
     known(
         ProposalType::GROUP_CONTEXT_EXTENSIONS,
         OUTSIDE,
@@ -114,6 +115,7 @@ const KNOWN: [ProposalTypeEntry; 7] = [
     ),
     // By value it would be the committer's own, which the path replaces.
     known(ProposalType::UPDATE, MEMBER, PathNeed::Required, CommitUse::ByReference, CommitUse::Forbidden, 20),
+    known(ProposalType::SELF_REMOVE, MEMBER, PathNeed::Required, CommitUse::ByReference, CommitUse::ByReference, 25),
     known(ProposalType::REMOVE, OUTSIDE, PathNeed::Required, CommitUse::Any, CommitUse::ByValue, 30),
     known(ProposalType::ADD, ANYONE, PathNeed::Optional, CommitUse::Any, CommitUse::Forbidden, 40),
     known(ProposalType::PSK, OUTSIDE, PathNeed::Optional, CommitUse::Any, CommitUse::ByValue, 50),
@@ -147,14 +149,19 @@ impl ProposalTable {
         self
     }
 
-    /// Whether some registered type may stand in an external commit by reference. None of RFC 9420
-    /// may (§12.4.3.2).
-    pub(crate) fn admits_references_from_joiners(&self) -> bool {
-        self.registered.iter().any(|entry| entry.external_commit.admits_reference())
+    /// The types that may stand in an external commit by reference: SelfRemove and registered ones.
+    /// None of RFC 9420 may (§12.4.3.2).
+    pub(crate) fn named_by_joiners(&self) -> impl Iterator<Item = ProposalType> + '_ {
+        let named = self.entries().filter(|entry| entry.external_commit.admits_reference());
+        named.map(|entry| entry.proposal_type)
     }
 
     /// What is known of a type.
     pub fn entry(&self, proposal_type: ProposalType) -> Option<&ProposalTypeEntry> {
-        KNOWN.iter().chain(&self.registered).find(|entry| entry.proposal_type == proposal_type)
+        self.entries().find(|entry| entry.proposal_type == proposal_type)
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &ProposalTypeEntry> {
+        KNOWN.iter().chain(&self.registered)
     }
 }

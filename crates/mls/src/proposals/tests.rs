@@ -16,7 +16,7 @@ use crate::leaf_node::{LeafNodeParts, LeafPlace, lifetime_from};
 
 const COMMITTER: LeafIndex = LeafIndex(0);
 const CUSTOM: ProposalType = ProposalType(0xf000);
-const SELF_REMOVE: ProposalType = ProposalType(0xf001);
+const LIKE_REMOVE: ProposalType = ProposalType(0xf001);
 
 /// Leaves 0 to 9 are members.
 fn is_member(leaf_index: LeafIndex) -> bool {
@@ -33,7 +33,7 @@ fn table() -> ProposalTable {
         order,
     };
     ProposalTable::new().with(entry(CUSTOM, PathNeed::Optional, CommitUse::Forbidden, 80)).with(entry(
-        SELF_REMOVE,
+        LIKE_REMOVE,
         PathNeed::Required,
         CommitUse::ByReference,
         25,
@@ -144,7 +144,7 @@ fn a_list_that_breaks_no_rule_comes_back_sorted_by_kind() {
         by_value(custom(CUSTOM)),
         sent(remove(3), Sender::External(0)),
         sent(add(key_package(4)), Sender::NewMemberProposal),
-        by_member(custom(SELF_REMOVE), 5),
+        by_member(custom(LIKE_REMOVE), 5),
         by_value(psk(1)),
         by_member(psk(2), 6),
         by_value(extensions()),
@@ -158,7 +158,9 @@ fn a_list_that_breaks_no_rule_comes_back_sorted_by_kind() {
     assert_eq!(list.updates().map(|(index, _)| index).collect::<Vec<_>>(), [LeafIndex(2)]);
     assert_eq!(list.removes().collect::<Vec<_>>(), [LeafIndex(3)]);
     assert_eq!(list.psks().count(), 2);
-    assert_eq!(list.custom_types().collect::<Vec<_>>(), [SELF_REMOVE, CUSTOM]);
+    let custom: Vec<ProposalType> = list.custom().map(|entry| entry.proposal.proposal_type()).collect();
+    assert_eq!(custom, [LIKE_REMOVE, CUSTOM], "in the order of application");
+    assert_eq!(list.types_to_support().collect::<Vec<_>>(), [CUSTOM, LIKE_REMOVE]);
     assert!(list.group_context_extensions().is_some());
     assert!(list.reinit().is_none() && list.external_init().is_none());
 }
@@ -337,7 +339,7 @@ fn number_and_size_are_bounded_before_anything_else() {
 fn row_170_what_needs_a_path_is_what_the_registry_says() {
     let needs = |entry: ProposalEntry| member(vec![entry]).unwrap().path_required();
     assert!(member(vec![]).unwrap().path_required(), "an empty commit");
-    for proposal in [remove(3), extensions(), custom(SELF_REMOVE)] {
+    for proposal in [remove(3), extensions(), custom(LIKE_REMOVE)] {
         assert!(needs(by_value(proposal)));
     }
     assert!(needs(by_member(update(leaf(1)), 1)));
@@ -355,7 +357,7 @@ fn an_external_commit_may_hold_its_init_a_remove_and_psks() {
         joins(remove(3)),
         joins(external_init(32)),
         joins(psk(2)),
-        by_member(custom(SELF_REMOVE), 4),
+        by_member(custom(LIKE_REMOVE), 4),
     ])
     .unwrap();
     assert_eq!(list.external_init().map(Opaque::len), Some(32));
@@ -394,7 +396,7 @@ fn row_160_an_external_commit_holds_nothing_else() {
     }
     let unknown = custom(ProposalType(0xf123));
     breaks(external(vec![joins(external_init(32)), joins(unknown)]), Rule::ExternalProposalType);
-    let value = joins(custom(SELF_REMOVE));
+    let value = joins(custom(LIKE_REMOVE));
     breaks(external(vec![joins(external_init(32)), value]), Rule::ExternalProposalType);
 }
 

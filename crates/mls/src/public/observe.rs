@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use keyroom_crypto::{CryptoRng, Hash, Provider, Suite, Zeroizing};
 use keyroom_wire::{
     AuthenticatedContent, Commit, Content, Decode, Encode, GroupContext, GroupInfo, LeafIndex, Limits, MlsMessage,
-    Opaque, ProposalRef, PublicMessage, ReInit, Reader, Sender,
+    Opaque, ProposalRef, ProposalType, PublicMessage, ReInit, Reader, Sender,
 };
 
 use super::stage::{Change, Committer};
@@ -20,7 +20,7 @@ use crate::extension::{ExtensionTable, check_group_info_extensions};
 use crate::fingerprint::Seed;
 use crate::framing::VerifiedContent;
 use crate::group::keys::put_bytes;
-use crate::group::propose::{ProposalCache, check_alone};
+use crate::group::propose::ProposalCache;
 use crate::group::stored::{PublicHead, check_version};
 use crate::identity::{Member, Questions, Verdict};
 use crate::proposals::PskContext;
@@ -193,6 +193,11 @@ impl PublicGroup {
         self.state.tree.members()
     }
 
+    /// Whether all members support SelfRemove, so that they may send one.
+    pub fn is_self_remove_capable(&self) -> bool {
+        self.state.supports_proposal(ProposalType::SELF_REMOVE)
+    }
+
     /// The member at a leaf.
     ///
     /// # Errors
@@ -246,11 +251,8 @@ impl PublicGroup {
         let verified = self.state.verify(message.into_authenticated_content())?;
         match &verified.framed().content {
             Content::Proposal(proposal) => {
-                check_alone(proposal, verified.framed().sender, &self.state, &self.config, inputs)?;
-                let reference = verified.proposal_ref(self.suite());
-                let mut unused = ChangeSet::new(self.state.context.group_id.clone(), 0);
                 let cache = Arc::make_mut(&mut self.proposals);
-                cache.insert(reference.clone(), verified.framed(), proposal, None, &self.config, &mut unused)?;
+                let reference = cache.keep_public(&verified, proposal, &self.state, &self.config, inputs)?;
                 Ok(Observed::Proposal(reference))
             }
             Content::Commit(commit) => Ok(Observed::Commit(Box::new(self.stage(&verified, commit, inputs)?))),

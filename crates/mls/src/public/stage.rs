@@ -66,6 +66,8 @@ pub(crate) struct Change {
     pub(crate) added: Vec<Added>,
     /// The members removed.
     pub(crate) removed: Vec<Member>,
+    /// The earlier leaf of a joiner that removes it.
+    rejoins: Option<LeafIndex>,
     /// The leaves that this commit touches, as they were.
     pub(crate) replaced: BTreeMap<LeafIndex, Option<Leaf>>,
     /// The PSKs, in the order of the commit.
@@ -93,7 +95,8 @@ pub(crate) struct Added {
 }
 
 impl Change {
-    /// Applies the proposals in the order of §12.3: GroupContextExtensions, Update, Remove, Add.
+    /// Applies the proposals in the order of §12.3: GroupContextExtensions, Update, SelfRemove, Remove,
+    /// Add.
     pub(crate) fn new(
         base: &PublicState,
         list: &ProposalList,
@@ -111,6 +114,7 @@ impl Change {
             tree_before_adds: base.tree.clone(),
             added: Vec::new(),
             removed: Vec::new(),
+            rejoins: if committer == Committer::New { list.removes().next() } else { None },
             replaced: BTreeMap::new(),
             psks: list.psks().cloned().collect(),
             external_init: list.external_init().cloned(),
@@ -126,11 +130,11 @@ impl Change {
         for (leaf_index, leaf_node) in list.updates() {
             change.update(leaf_index, leaf_node, config, inputs)?;
         }
-        for leaf_index in list.removes() {
+        for leaf_index in list.self_removes().chain(list.removes()) {
             change.remove(leaf_index)?;
         }
         change.tree_before_adds = change.state.tree.clone();
-        change.check_custom_types(list)?;
+        change.check_types(list)?;
         let key_packages = list.adds().cloned().collect();
         for added in ValidKeyPackage::validate_all(key_packages, &change.expectation(config, inputs))? {
             change.add(&added, config)?;
@@ -143,7 +147,7 @@ impl Change {
     /// Asks for all records at once that the proposals and the committer touch.
     fn require(&self, list: &ProposalList, committer: Committer) -> Result<(), Error> {
         let mut leaves: Vec<LeafIndex> = list.updates().map(|(leaf_index, _)| leaf_index).collect();
-        leaves.extend(list.removes());
+        leaves.extend(list.self_removes().chain(list.removes()));
         if let Committer::Member(leaf_index) = committer {
             leaves.push(leaf_index);
         }
@@ -272,10 +276,10 @@ impl Change {
 
     /// Whoever processes the commit must understand its proposals: the members that stay, without
     /// those that it adds (§12.2).
-    fn check_custom_types(&self, list: &ProposalList) -> Result<(), Rule> {
+    fn check_types(&self, list: &ProposalList) -> Result<(), Rule> {
         let members = self.state.tree.members();
         let understood = |proposal_type| self.state.counts.every_member_supports_proposal(proposal_type, members);
-        if list.custom_types().all(understood) { Ok(()) } else { Err(Rule::ProposalTypeNotSupported) }
+        if list.types_to_support().all(understood) { Ok(()) } else { Err(Rule::ProposalTypeNotSupported) }
     }
 
     /// What the group asks of all members after the proposals (§12.1.7).
@@ -324,19 +328,24 @@ impl Change {
             }
             Committer::New => {
                 // Who rejoins brings what an Update would have to (checklist row 159).
-                if let Some(old) = self.removed.first() {
+                let earlier = self.earlier_leaf().cloned();
+                if let Some(old) = &earlier {
                     check_succession(old, &leaf)?;
                 }
                 self.enter(leaf_index, &leaf)?;
                 let new = Member::new(leaf_index, leaf.clone());
-                self.questions.push(match self.removed.first() {
-                    Some(old) => Question::Rejoins { old: old.clone(), new },
+                self.questions.push(match earlier {
+                    Some(old) => Question::Rejoins { old, new },
                     None => Question::Joins(new),
                 });
             }
         }
         self.state.tree.set_committed_leaf(leaf_index, leaf)?;
         Ok(())
+    }
+
+    fn earlier_leaf(&self) -> Option<&Member> {
+        self.removed.iter().find(|old| Some(old.leaf_index) == self.rejoins)
     }
 
     /// Checks a received path leaf and sets path and leaf (§7.5, §12.4.2). Returns the committer's

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use keyroom_crypto::{Hash, Suite};
-use keyroom_wire::{AuthenticatedContent, ExternalSender, GroupContext, LeafIndex, Mac, Sender};
+use keyroom_wire::{AuthenticatedContent, ExternalSender, GroupContext, LeafIndex, Mac, ProposalType, Sender};
 
 use crate::counts::Counts;
 use crate::error::{Error, NotYet, Rule};
@@ -38,6 +38,11 @@ impl PublicState {
 
     pub(crate) fn external_senders(&self) -> &[ExternalSender] {
         self.extensions.external_senders()
+    }
+
+    /// Whether every member supports a proposal type (§12.2).
+    pub(crate) fn supports_proposal(&self, proposal_type: ProposalType) -> bool {
+        self.counts.every_member_supports_proposal(proposal_type, self.tree.members())
     }
 
     /// A member's leaf.

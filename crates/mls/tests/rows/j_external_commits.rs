@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use keyroom_crypto::Secret;
 use keyroom_insider::proposals::{add, extensions, external_psk, group_context, psk, reinit, remove, resumption_psk};
-use keyroom_insider::{Alter, BLANK, Bench, Client, EXTENSION, INFO, Init, Made, Member, NOW, config, now, suite};
+use keyroom_insider::{
+    Alter, BLANK, Bench, Client, EXTENSION, INFO, Init, Made, Member, NOW, PROPOSAL, config, now, suite,
+};
 use keyroom_mls::config::{Config, Inputs};
 use keyroom_mls::error::{Error, NotYet, Rule, Usage};
 use keyroom_mls::group::{ExternalJoin, Group};
@@ -205,15 +207,15 @@ fn row_161_an_external_commit_names_no_proposal() {
 
 #[test]
 fn row_161_a_type_that_joiners_may_name_is_waited_for() {
-    let self_remove = ProposalTypeEntry {
-        proposal_type: ProposalType(0xf001),
+    let entry = ProposalTypeEntry {
+        proposal_type: PROPOSAL,
         senders: &[SenderType::Member],
         path: PathNeed::Required,
         member_commit: CommitUse::ByReference,
         external_commit: CommitUse::ByReference,
         order: 25,
     };
-    let table = ProposalTable::new().with(self_remove);
+    let table = ProposalTable::new().with(entry);
     let mut bench = Bench::new(1, Arc::new(Config { proposals: table, ..Config::default() }));
     let eve = Eve::new(&mut bench);
     let unknown = ProposalRef::from(&[5; 32][..]);

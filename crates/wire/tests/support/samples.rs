@@ -115,6 +115,7 @@ fn proposals() -> Vec<Proposal> {
         }),
         Proposal::ExternalInit { kem_output: bytes(8, 32).into() },
         Proposal::GroupContextExtensions { extensions: extensions() },
+        Proposal::SelfRemove,
         Proposal::Custom { proposal_type: ProposalType(0xf00d), body: bytes(6, 70).into() },
     ]);
     all
