@@ -159,6 +159,9 @@ bundle! {
         pub group_info: Vec<u8>,
         /// The hash under which the server serves the ratchet tree of this epoch (RFC 9420 §7.8).
         pub tree_hash: Vec<u8>,
+        /// The SelfRemove proposals that wait in the epoch, if it is the current one: whoever joins by
+        /// external commit names them all. Each is an `MLSMessage`.
+        pub self_removes: Vec<Vec<u8>>,
         /// The last sequence number of the log when this was read.
         pub head: u64,
     }
@@ -573,7 +576,8 @@ mod tests {
         round_trips(&RoomBundle::new(vec![2], None));
         let (reason, signature) = (ReportReason::Psk, vec![9; 64]);
         round_trips(&Report { sequence: 4, epoch: 3, leaf: 2, reason, signature });
-        round_trips(&EpochInfo { group_info: vec![1], tree_hash: vec![2; 3], head: 1 });
+        let self_removes = vec![vec![4], vec![]];
+        round_trips(&EpochInfo { group_info: vec![1], tree_hash: vec![2; 3], self_removes, head: 1 });
         let closure = Closure { at: 8, successor: Some(room.clone()) };
         round_trips(&LogPage { epoch: 1, head: 8, entries: vec![entry(), entry()], closed: None });
         round_trips(&LogPage { epoch: 1, head: 8, entries: Vec::new(), closed: Some(closure.clone()) });

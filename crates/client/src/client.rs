@@ -205,6 +205,18 @@ impl Room {
         self.change(Outgoing::Rotate).await
     }
 
+    /// Takes this device out, and returns the first epoch without it. Nobody can do that alone: another
+    /// member, or somebody who joins, commits it; the last one in a room leaves it at once. Durable as
+    /// [`invite`](Self::invite); what was asked for before goes out first, and nothing after it. If an
+    /// epoch passes without it, it is proposed anew ([`Event::Reproposed`]).
+    ///
+    /// # Errors
+    /// [`Usage::Leaving`](crate::Usage::Leaving) if it was asked for before,
+    /// [`Usage::Removed`](crate::Usage::Removed).
+    pub async fn leave(&self) -> Result<u64, Error> {
+        self.change(Outgoing::Leave { proposed: None }).await
+    }
+
     /// Waits until everything that was asked for is in the log, or given up.
     ///
     /// # Errors

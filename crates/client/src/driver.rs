@@ -201,7 +201,7 @@ impl Driver {
     async fn serve(mut self, mut incoming: mpsc::UnboundedReceiver<Incoming>, mut heard: mpsc::Receiver<News>) {
         while !self.dead {
             self.pump();
-            let times = self.rooms.values().flat_map(|slot| [slot.retry, slot.watch, slot.commit]);
+            let times = self.rooms.values().flat_map(|slot| [slot.retry, slot.watch, slot.commit, slot.cover]);
             let retry = times.flatten().chain(self.mail).chain(self.restock).min();
             tokio::select! {
                 command = self.commands.recv() => match command {
@@ -231,6 +231,7 @@ impl Driver {
             self.ask_stock(Request::Stock);
         }
         self.commit_as_advised(now);
+        self.cover_as_due(now);
         let rooms: Vec<RoomUri> =
             self.rooms.iter().filter(|(_, slot)| due(slot.retry)).map(|(uri, _)| uri.clone()).collect();
         for uri in rooms {
@@ -295,7 +296,10 @@ impl Driver {
             return;
         }
         match slot.room.next_request(&mut self.env) {
-            Ok(None) => self.heed_advice(uri),
+            Ok(None) => {
+                self.heed_proposals(uri);
+                self.heed_advice(uri);
+            }
             Ok(Some((asked, request))) => {
                 slot.busy = true;
                 let (transport, answers, room) = (self.transport.clone(), self.answers.clone(), uri.clone());

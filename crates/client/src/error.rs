@@ -64,6 +64,9 @@ pub enum Usage {
     /// The own device cannot remove itself.
     #[error("a device cannot remove itself")]
     OwnDevice,
+    /// This client is about to leave the room, and asks for nothing after that.
+    #[error("this client is leaving the room")]
+    Leaving,
     /// The user has no key package that fits the room.
     #[error("that user has no key package that fits")]
     NoKeyPackage,

@@ -76,6 +76,11 @@ pub enum Event {
         /// The epoch that the other one began.
         epoch: u64,
     },
+    /// The epoch of an own proposal has gone without it: it is proposed again.
+    Reproposed {
+        /// The epoch in which.
+        epoch: u64,
+    },
     /// An entry of the log could not be read. The room goes on.
     Unreadable {
         /// Its place in the log.

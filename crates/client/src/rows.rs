@@ -106,13 +106,29 @@ pub(crate) enum Outgoing {
     Remove { user: UserUri },
     /// The own keys are to be replaced.
     Rotate,
+    /// What others have proposed is to be committed, if nobody else has done it.
+    Cover,
+    /// This device is to leave; `proposed` once it has said so in the current epoch. Nothing comes after
+    /// it.
+    Leave { proposed: Option<Proposed> },
 }
 
 impl Outgoing {
     /// Whether it takes a commit.
     pub(crate) fn is_change(&self) -> bool {
-        matches!(self, Self::Invite { .. } | Self::Remove { .. } | Self::Rotate)
+        matches!(self, Self::Invite { .. } | Self::Remove { .. } | Self::Rotate | Self::Cover)
     }
+}
+
+/// An own proposal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Proposed {
+    /// The epoch that it was made in, and is gone with.
+    pub(crate) epoch: u64,
+    #[serde(with = "base64_bytes")]
+    pub(crate) reference: Vec<u8>,
+    #[serde(with = "base64_bytes")]
+    pub(crate) message: Vec<u8>,
 }
 
 /// A key package that the server has given out to us.

@@ -26,6 +26,9 @@ pub(crate) struct Slot {
     /// The epoch in which this device was last asked whether it should commit, and when it will.
     pub(crate) advised: Option<u64>,
     pub(crate) commit: Option<Instant>,
+    /// The epoch in which others were found to have proposed something, and when this device commits it.
+    pub(crate) covering: Option<u64>,
+    pub(crate) cover: Option<Instant>,
     pub(crate) changes: HashMap<u64, Reply<u64>>,
     pub(crate) flushes: Vec<Reply<()>>,
 }
@@ -41,6 +44,8 @@ impl Slot {
             watch: None,
             advised: None,
             commit: None,
+            covering: None,
+            cover: None,
             changes: HashMap::new(),
             flushes: Vec::new(),
         }

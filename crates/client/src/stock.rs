@@ -1,9 +1,9 @@
 //! Key packages: private keys kept here, public halves published.
 
 use keyroom_mls::key_package::{BuildError, KeyPackageBuilder, KeyPackageBundle, KeyPackageUse};
-use keyroom_mls::leaf_node::lifetime_from;
+use keyroom_mls::leaf_node::{capabilities_for, lifetime_from};
 use keyroom_store::{RowKey, Transaction};
-use keyroom_wire::{Decode as _, Encode as _, Limits, MlsMessage};
+use keyroom_wire::{CredentialType, Decode as _, Encode as _, Limits, MlsMessage, ProposalType};
 
 use crate::context::{Context, Env};
 use crate::rows::KEY_PACKAGES;
@@ -25,7 +25,11 @@ pub(crate) fn make(context: &Context, kind: Kind, env: &mut Env) -> Result<KeyPa
         Kind::OneTime => KeyPackageUse::Once,
         Kind::LastResort => KeyPackageUse::LastResort,
     };
+    let mut capabilities =
+        capabilities_for([context.suite.cipher_suite()], [CredentialType::BASIC, CredentialType::X509]);
+    capabilities.proposals.push(ProposalType::SELF_REMOVE);
     KeyPackageBuilder::new(context.suite, context.credential(), lifetime_from(env.now(), LIFETIME))
+        .capabilities(capabilities)
         .usable(kind)
         .build(context.signer.as_ref(), &mut env.rng)
         .map_err(unmade)

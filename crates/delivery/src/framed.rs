@@ -1,7 +1,9 @@
 //! The outside of a framed message: what a Delivery Service may read of any message.
 
+use std::collections::BTreeSet;
+
 use keyroom_api::EntryKind;
-use keyroom_wire::{Content, ContentType, Decode, Limits, MlsMessage};
+use keyroom_wire::{Content, ContentType, Decode, LeafIndex, Limits, MlsMessage, Proposal, PublicMessage, Sender};
 
 use crate::Invalid;
 
@@ -12,6 +14,8 @@ pub(crate) struct Framed {
     pub(crate) epoch: u64,
     pub(crate) kind: EntryKind,
     pub(crate) wrapping: Wrapping,
+    /// The leaf of a member that takes itself out.
+    pub(crate) leaving: Option<LeafIndex>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +28,7 @@ impl Framed {
     pub(crate) fn read(message: &[u8], limits: &Limits) -> Result<Self, Invalid> {
         let framed = match MlsMessage::from_bytes(message, limits).map_err(|_| Invalid::Malformed)? {
             MlsMessage::PublicMessage(message) => Self {
+                leaving: leaving(&message),
                 group_id: message.content.group_id.into_vec(),
                 epoch: message.content.epoch,
                 kind: match message.content.content {
@@ -36,6 +41,7 @@ impl Framed {
                 wrapping: Wrapping::Public,
             },
             MlsMessage::PrivateMessage(message) => Self {
+                leaving: None,
                 group_id: message.group_id.into_vec(),
                 epoch: message.epoch,
                 kind: match message.content_type {
@@ -52,6 +58,22 @@ impl Framed {
         checked_epoch(framed.epoch)?;
         Ok(framed)
     }
+}
+
+fn leaving(message: &PublicMessage) -> Option<LeafIndex> {
+    match (&message.content.content, message.content.sender) {
+        (Content::Proposal(Proposal::SelfRemove), Sender::Member(leaf_index)) => Some(leaf_index),
+        _ => None,
+    }
+}
+
+/// The SelfRemoves among the proposals of an epoch, the first of each member: two that come at the same
+/// moment are both in the log, and members take the first.
+pub(crate) fn self_removes(proposals: Vec<Vec<u8>>, limits: &Limits) -> Vec<Vec<u8>> {
+    let mut seen = BTreeSet::new();
+    let mut first =
+        |message: &[u8]| Framed::read(message, limits).ok()?.leaving.map(|leaf_index| seen.insert(leaf_index));
+    proposals.into_iter().filter(|message| first(message) == Some(true)).collect()
 }
 
 /// Refuses an epoch that has no next one within 2^63 − 1, the highest that is kept.

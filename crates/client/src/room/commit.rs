@@ -33,7 +33,7 @@ impl Room {
             .map(|(entry, outgoing)| (*entry, outgoing.clone()))
             .collect();
         // New keys alone concern nobody else: in a large room the list would cost more than the commit.
-        let alone = run.iter().all(|(_, outgoing)| *outgoing == Outgoing::Rotate);
+        let alone = run.iter().all(|(_, outgoing)| matches!(outgoing, Outgoing::Rotate | Outgoing::Cover));
         let members = if alone { Vec::new() } else { self.with_group(|group, _| Ok(group.members()?))? };
         match self.commit_run(&run, &members, env) {
             Err(error) if is_final(&error) => self.blame(&run, &members, env, error),
@@ -43,8 +43,10 @@ impl Room {
 
     fn commit_run(&mut self, run: &[(u64, Outgoing)], members: &[Member], env: &mut Env) -> Result<(), Error> {
         let mut plan = Plan::default();
+        let covers = run.iter().any(|(_, outgoing)| *outgoing == Outgoing::Cover);
+        let waiting = covers && self.cover_rank()?.is_some();
         for (entry, outgoing) in run {
-            match self.plan(&mut plan, outgoing, members) {
+            match self.plan(&mut plan, outgoing, members, waiting) {
                 Planned::In => plan.entries.push(*entry),
                 Planned::Done => self.settle_done(*entry)?,
                 Planned::Impossible(why) => self.refuse_change(*entry, why)?,
@@ -73,8 +75,9 @@ impl Room {
         self.build(&Plan::default(), env)
     }
 
-    /// Adds what an entry of the outbox asks for to the plan.
-    fn plan(&self, plan: &mut Plan, outgoing: &Outgoing, members: &[Member]) -> Planned {
+    /// Adds what an entry of the outbox asks for to the plan; `waiting` tells whether others have proposed
+    /// something.
+    fn plan(&self, plan: &mut Plan, outgoing: &Outgoing, members: &[Member], waiting: bool) -> Planned {
         let added = match outgoing {
             Outgoing::Invite { claimed, .. } => {
                 let claimed = claimed.as_deref().unwrap_or_default();
@@ -90,7 +93,8 @@ impl Room {
                 true
             }),
             Outgoing::Rotate => Ok(true),
-            Outgoing::Text { .. } | Outgoing::Message { .. } => Err(Error::Corrupt),
+            Outgoing::Cover => Ok(waiting),
+            Outgoing::Text { .. } | Outgoing::Message { .. } | Outgoing::Leave { .. } => Err(Error::Corrupt),
         };
         match added {
             Ok(true) => Planned::In,

@@ -63,12 +63,18 @@ impl Room {
             }
             Ok(Read::Proposal { changes }) => {
                 self.row.cursor = entry.sequence;
-                self.store(Transaction::new().change(changes))
+                self.store(Transaction::new().change(changes))?;
+                self.hear_proposal(&entry.message);
+                Ok(())
             }
             Ok(Read::Commit { applied, by, added, own, changes }) => {
                 self.take_commit(entry.sequence, applied, by, added, own, changes)
             }
-            Ok(Read::Nothing) => self.skip(entry.sequence),
+            Ok(Read::Nothing) => {
+                self.skip(entry.sequence)?;
+                self.hear_proposal(&entry.message);
+                Ok(())
+            }
             Err(error @ (Error::Protocol(_) | Error::Rejected)) => self.unreadable(entry, error),
             Err(error) => Err(error),
         }
@@ -143,8 +149,12 @@ impl Room {
                 rebased = true;
             }
         }
+        let (change, reproposed) = self.forget_proposal(change)?;
         self.store(change)?;
         self.tell(event);
+        if reproposed {
+            self.tell(Event::Reproposed { epoch });
+        }
         if rebased {
             self.tell(Event::Rebased { epoch });
         }
@@ -155,12 +165,15 @@ impl Room {
     /// This device is out: the keys go, the history stays.
     fn out(&mut self, by: Option<DeviceUri>, changes: ChangeSet) -> Result<(), Error> {
         self.row.phase = Phase::Removed;
+        let epoch = self.loaded_epoch().unwrap_or_default().saturating_add(1);
         let change = self.drop_handshake(Transaction::new().change(changes));
+        let (change, left) = self.left(change, epoch);
         let (change, outputs) = self.empty_outbox(change, &Usage::Removed.into())?;
         self.store(change)?;
         self.group = None;
         self.outputs.extend(outputs);
         self.tell(Event::Removed { by });
+        self.outputs.extend(left);
         Ok(())
     }
 

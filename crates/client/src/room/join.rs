@@ -78,6 +78,9 @@ impl Room {
         if let Some(leaf) = own_leaf(&context, tree)? {
             builder = builder.resync(leaf);
         }
+        for message in &info.self_removes {
+            builder = builder.self_remove(message);
+        }
         let join = builder.build(&info.group_info, context.signer.as_ref(), &inputs, &mut env.rng)?;
         check_name(join.group(), &self.row.room)?;
         let verdict = ask(context.judge.as_ref(), join.questions())?;

@@ -11,6 +11,7 @@
 mod commit;
 mod inbox;
 mod join;
+mod leave;
 mod outbox;
 
 pub(crate) use inbox::Taken;
@@ -74,6 +75,8 @@ pub(crate) struct Room {
     taken: BTreeSet<u64>,
     /// Texts that the server has refused because their epoch is too old.
     late: BTreeSet<u64>,
+    /// Proposals that the log has shown: they wait for the commit of somebody else.
+    heard: BTreeSet<u64>,
     outputs: Vec<Output>,
 }
 
@@ -89,6 +92,7 @@ impl Room {
             answered: false,
             taken: BTreeSet::new(),
             late: BTreeSet::new(),
+            heard: BTreeSet::new(),
             outputs: Vec::new(),
         }
     }
@@ -144,6 +148,17 @@ impl Room {
     /// Whether the log has yet to show what the server has taken.
     pub(crate) fn awaits_log(&self) -> bool {
         self.answered || !self.taken.is_empty()
+    }
+
+    /// Whether this device has been told to leave.
+    fn is_leaving(&self) -> bool {
+        self.outbox.last_key_value().is_some_and(|(_, last)| matches!(last, Outgoing::Leave { .. }))
+    }
+
+    /// If others have proposed something that a commit of this device would cover: how many members are
+    /// before it in the order in which they should commit.
+    pub(crate) fn cover_rank(&mut self) -> Result<Option<u32>, Error> {
+        self.with_group(|group, _| Ok(leave::waits_for_us(group).then(|| leave::rank(group))))
     }
 
     /// What has been said since it was last asked.
@@ -227,6 +242,7 @@ impl Room {
     fn check_alive(&self) -> Result<(), Error> {
         match self.row.phase {
             Phase::Removed => Err(Usage::Removed.into()),
+            _ if self.is_leaving() => Err(Usage::Leaving.into()),
             _ => Ok(()),
         }
     }
@@ -316,6 +332,7 @@ impl Room {
         }
         self.taken.clear();
         self.late.clear();
+        self.heard.clear();
         Ok((change, outputs))
     }
 
@@ -334,9 +351,11 @@ impl Room {
                 let change = self.put_history(change, *history, &row)?;
                 Ok((change, Output::Event(Event::NotSent { id: MessageId(*history), why })))
             }
-            Outgoing::Invite { .. } | Outgoing::Remove { .. } | Outgoing::Rotate => {
-                Ok((change, Output::Settled { entry, result: Err(why) }))
-            }
+            Outgoing::Invite { .. }
+            | Outgoing::Remove { .. }
+            | Outgoing::Rotate
+            | Outgoing::Cover
+            | Outgoing::Leave { .. } => Ok((change, Output::Settled { entry, result: Err(why) })),
         }
     }
 }

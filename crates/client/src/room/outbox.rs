@@ -81,7 +81,8 @@ impl Room {
                         return self.next_request(env);
                     }
                 }
-                Outgoing::Invite { .. } | Outgoing::Remove { .. } | Outgoing::Rotate => {
+                Outgoing::Leave { proposed } => return self.leave(entry, proposed, env),
+                Outgoing::Invite { .. } | Outgoing::Remove { .. } | Outgoing::Rotate | Outgoing::Cover => {
                     if let Some(claim) = self.claim_for(entry) {
                         return Ok(Some(claim));
                     }
@@ -169,12 +170,15 @@ impl Room {
             (Asked::EpochInfo | Asked::Tree, Err(error)) => self.join_failed(refused(&error)),
             (Asked::Claim { entry }, Ok(Answer::Claimed(devices))) => self.claimed(*entry, devices),
             (Asked::Claim { entry }, Err(error)) => self.refuse_change(*entry, refused(&error)),
-            (Asked::Message { entry }, Ok(Answer::Accepted(_))) => {
-                if self.awaits(*entry) {
+            (Asked::Message { entry }, Ok(Answer::Accepted(receipt))) => {
+                if self.is_leave(*entry) {
+                    self.leave_taken(*entry, receipt.sequence);
+                } else if self.awaits(*entry) {
                     self.taken.insert(*entry);
                 }
                 Ok(())
             }
+            (Asked::Message { entry }, Err(error)) if self.is_leave(*entry) => self.leave_not_taken(*entry, &error),
             (Asked::Message { entry }, Err(error)) if error.code() == Some(Code::WrongEpoch) => {
                 self.late.insert(*entry);
                 Ok(())
@@ -270,7 +274,7 @@ impl Room {
     }
 
     /// The idempotency key of a message: its hash, so that a repetition has the same by itself.
-    fn key_of(&self, message: &[u8]) -> Result<IdempotencyKey, Error> {
+    pub(super) fn key_of(&self, message: &[u8]) -> Result<IdempotencyKey, Error> {
         let hash = self.context.suite.hash(&[message]);
         let text: String = hex::encode(hash.as_slice()).chars().take(64).collect();
         text.parse().map_err(|_| Error::Corrupt)

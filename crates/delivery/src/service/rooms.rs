@@ -6,7 +6,7 @@ use keyroom_api::{DeviceUri, EpochInfo, RoomBundle, RoomStatus, RoomUri};
 
 use super::send::addressees;
 use super::{Delivery, Done, Opened, compute};
-use crate::framed::checked_epoch;
+use crate::framed::{checked_epoch, self_removes};
 use crate::{Created, Invalid, Judged, LedgerError, NewEpoch, NewRoom, PublicView, Refusal, RoomId, RoomRecord, Topic};
 
 impl Delivery {
@@ -94,7 +94,10 @@ impl Delivery {
         let epoch = epoch.unwrap_or(room.status.epoch);
         checked_epoch(epoch).map_err(|_| Refusal::UnknownEpoch)?;
         let info = self.ledger.group_info(room.id, epoch).await?.ok_or(Refusal::UnknownEpoch)?;
-        Ok(EpochInfo { group_info: info.group_info, tree_hash: info.tree_hash, head: room.status.head })
+        let current = epoch == room.status.epoch;
+        let waiting = if current { self.ledger.proposals(room.id, epoch).await? } else { Vec::new() };
+        let self_removes = self_removes(waiting, &self.limits.wire());
+        Ok(EpochInfo { group_info: info.group_info, tree_hash: info.tree_hash, self_removes, head: room.status.head })
     }
 
     /// The view of an epoch, unless it is no longer kept.

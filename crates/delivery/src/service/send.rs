@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use keyroom_api::{CommitBundle, DeviceUri, EntryKind, IdempotencyKey, RoomUri, WelcomeTo};
+use keyroom_mls::error::Rule;
 
 use super::{Delivery, Done, Handshakes, Sent, compute};
 use crate::framed::{Framed, Wrapping};
@@ -95,6 +96,7 @@ impl Delivery {
         if framed.kind == EntryKind::Proposal && framed.wrapping == Wrapping::Public {
             self.in_epoch(&found, framed.epoch).await?;
             let view = self.current_view(&found, framed.epoch).await?;
+            self.check_first(&found, &framed).await?;
             let (message, now) = (entry.message.clone(), self.seconds());
             compute(move || Ok(view.check_proposal(&message, now)?)).await?;
         }
@@ -103,6 +105,22 @@ impl Delivery {
             self.bus.publish(&Topic::Room(room.clone()));
         }
         Ok(sent)
+    }
+
+    /// A member takes itself out once in an epoch.
+    async fn check_first(&self, room: &RoomRecord, framed: &Framed) -> Result<(), Refusal> {
+        if framed.leaving.is_none() {
+            return Ok(());
+        }
+        let limits = self.limits.wire();
+        let earlier = self.ledger.proposals(room.id, framed.epoch).await?;
+        let again =
+            |message: &Vec<u8>| Framed::read(message, &limits).is_ok_and(|earlier| earlier.leaving == framed.leaving);
+        if earlier.iter().any(again) {
+            let rule = Rule::SelfRemoveTwice;
+            return Err(Invalid::Rule { code: rule.code(), section: rule.section() }.into());
+        }
+        Ok(())
     }
 
     /// Reads the outside of a message and checks that it may be sent to this room at all.
