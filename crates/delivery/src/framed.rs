@@ -1,7 +1,7 @@
 //! The outside of a framed message: what a Delivery Service may read of any message.
 
 use keyroom_api::EntryKind;
-use keyroom_wire::{Content, ContentType, Decode, Limits, MlsMessage};
+use keyroom_wire::{Content, ContentType, Decode, Limits, MlsMessage, Sender};
 
 use crate::Invalid;
 
@@ -12,6 +12,18 @@ pub(crate) struct Framed {
     pub(crate) epoch: u64,
     pub(crate) kind: EntryKind,
     pub(crate) wrapping: Wrapping,
+    pub(crate) author: Author,
+}
+
+/// Who says that it sent a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Author {
+    /// A member; of a private message nobody else can be.
+    Member,
+    /// Somebody who wants to be one.
+    NewMember,
+    /// Somebody whom the group lets propose.
+    External,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +46,11 @@ impl Framed {
                     Content::Commit(_) => EntryKind::Commit,
                 },
                 wrapping: Wrapping::Public,
+                author: match message.content.sender {
+                    Sender::Member(_) => Author::Member,
+                    Sender::NewMemberProposal | Sender::NewMemberCommit => Author::NewMember,
+                    Sender::External(_) => Author::External,
+                },
             },
             MlsMessage::PrivateMessage(message) => Self {
                 group_id: message.group_id.into_vec(),
@@ -44,6 +61,7 @@ impl Framed {
                     ContentType::Commit => EntryKind::Commit,
                 },
                 wrapping: Wrapping::Private,
+                author: Author::Member,
             },
             MlsMessage::Welcome(_) | MlsMessage::GroupInfo(_) | MlsMessage::KeyPackage(_) => {
                 return Err(Invalid::WrongKind);

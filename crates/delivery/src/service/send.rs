@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use keyroom_api::{CommitBundle, DeviceUri, EntryKind, IdempotencyKey, RoomUri, WelcomeTo};
 
+use super::access::conflict_for;
 use super::{Delivery, Done, Handshakes, Sent, compute};
 use crate::framed::{Framed, Wrapping};
 use crate::welcome::cut;
 use crate::{
     Appended, Invalid, Judged, NewCommit, NewEntry, NewEpoch, NewWelcome, Once, PublicView, Refusal, RoomId,
-    RoomRecord, Topic, Validator,
+    RoomRecord, Roster, RosterChange, Topic, Validator,
 };
 
 /// A commit that has been judged: the view of the epoch that it starts, and what is to be stored.
-type Next = (Arc<dyn PublicView>, NewEpoch);
+type Next = (Arc<dyn PublicView>, NewEpoch, RosterChange);
 
 impl Delivery {
     /// Takes a commit with all that belongs to it. Of all commits for one epoch one is taken; who
@@ -21,7 +22,7 @@ impl Delivery {
     ///
     /// # Errors
     /// [`Refusal::WrongEpoch`] with the winner, [`Refusal::Invalid`], [`Refusal::UnknownDevice`],
-    /// [`Refusal::MailboxFull`], [`Refusal::KeyReused`], [`Refusal::UnknownRoom`].
+    /// [`Refusal::MailboxFull`], [`Refusal::KeyReused`], [`Refusal::UnknownRoom`], [`Refusal::NotMember`].
     pub async fn commit(
         &self,
         caller: &DeviceUri,
@@ -31,30 +32,34 @@ impl Delivery {
     ) -> Result<Sent, Refusal> {
         self.own_host(caller.host())?;
         let welcomes = self.cut_all(bundle.welcomes)?;
-        let found = self.find(room).await?;
+        let found = self.find(caller, room).await?;
         let framed = self.framed(&bundle.commit, &found)?;
         if framed.kind != EntryKind::Commit {
             return Err(Invalid::WrongKind.into());
         }
-        let entry = self.entry(caller, found.id, &framed, bundle.commit, key);
+        let mut entry = self.entry(caller, found.id, &framed, bundle.commit, key);
         if let Some(sent) = self.repetition(&entry).await? {
             // The first time may have been cut off between the ledger and the wake-up.
             self.bus.publish(&Topic::Room(room.clone()));
             return Ok(sent);
         }
+        entry.member = self.check_author(caller, &found, &framed).await?;
         self.in_epoch(&found, framed.epoch).await?;
-        let (view, next) = self.judge(&found, &framed, entry.message.clone(), bundle.group_info).await?;
+        self.check_outsider(caller, &found, &framed, &entry.message).await?;
+        let (view, next, roster) = self.judge(&found, &framed, entry.message.clone(), bundle.group_info).await?;
+        let roster = RosterChange { added: self.own_places(roster.added), ..roster };
         let addressees = addressees(&welcomes);
         let commit = NewCommit {
             entry,
             next,
+            roster,
             welcomes,
             mailbox: self.limits.mailbox,
             epochs_kept: self.limits.epochs_kept,
             epochs_for_welcomes: self.limits.epochs_for_welcomes,
             closes: view.is_ended(),
         };
-        let sent = outcome(self.ledger.append_commit(commit).await?)?;
+        let sent = outcome(&found, self.ledger.append_commit(commit).await?)?;
         if let Done::Now(_) = sent {
             self.views.put(found.id, view);
             self.bus.publish(&Topic::Room(room.clone()));
@@ -67,7 +72,7 @@ impl Delivery {
     ///
     /// # Errors
     /// [`Refusal::WrongEpoch`], [`Refusal::Invalid`], [`Refusal::KeyReused`],
-    /// [`Refusal::UnknownRoom`], [`Refusal::TooLarge`].
+    /// [`Refusal::UnknownRoom`], [`Refusal::NotMember`], [`Refusal::TooLarge`].
     pub async fn send(
         &self,
         caller: &DeviceUri,
@@ -79,26 +84,28 @@ impl Delivery {
         if message.len() > self.limits.message {
             return Err(Refusal::TooLarge { limit: self.limits.message });
         }
-        let found = self.find(room).await?;
+        let found = self.find(caller, room).await?;
         let framed = self.framed(&message, &found)?;
         let late = match framed.kind {
             EntryKind::Application => self.limits.late_epochs,
             EntryKind::Proposal => 0,
             EntryKind::Commit => return Err(Invalid::WrongKind.into()),
         };
-        let entry = self.entry(caller, found.id, &framed, message, key);
+        let mut entry = self.entry(caller, found.id, &framed, message, key);
         if let Some(sent) = self.repetition(&entry).await? {
             // The first time may have been cut off between the ledger and the wake-up.
             self.bus.publish(&Topic::Room(room.clone()));
             return Ok(sent);
         }
+        entry.member = self.check_author(caller, &found, &framed).await?;
         if framed.kind == EntryKind::Proposal && framed.wrapping == Wrapping::Public {
             self.in_epoch(&found, framed.epoch).await?;
+            self.check_outsider(caller, &found, &framed, &entry.message).await?;
             let view = self.current_view(&found, framed.epoch).await?;
             let (message, now) = (entry.message.clone(), self.seconds());
             compute(move || Ok(view.check_proposal(&message, now)?)).await?;
         }
-        let sent = outcome(self.ledger.append(entry, late).await?)?;
+        let sent = outcome(&found, self.ledger.append(entry, late).await?)?;
         if let Done::Now(_) = sent {
             self.bus.publish(&Topic::Room(room.clone()));
         }
@@ -127,7 +134,8 @@ impl Delivery {
         key: Option<IdempotencyKey>,
     ) -> NewEntry {
         let once = key.map(|key| Once { device: caller.clone(), key });
-        NewEntry { room, epoch: framed.epoch, kind: framed.kind, message, accepted_at: self.milliseconds(), once }
+        let accepted_at = self.milliseconds();
+        NewEntry { room, epoch: framed.epoch, kind: framed.kind, message, accepted_at, once, member: None }
     }
 
     /// The stored outcome, asked for before anything is judged: by now the room may be in another
@@ -150,14 +158,18 @@ impl Delivery {
         if epoch == room.status.epoch {
             return Ok(());
         }
-        Err(Refusal::WrongEpoch(self.ledger.conflict(room.id, epoch).await?))
+        Err(self.wrong_epoch(room, epoch).await?)
+    }
+
+    async fn wrong_epoch(&self, room: &RoomRecord, epoch: u64) -> Result<Refusal, Refusal> {
+        Ok(Refusal::WrongEpoch(conflict_for(room, self.ledger.conflict(room.id, epoch).await?)))
     }
 
     /// The view of the room's own epoch, which goes only when a commit has won meanwhile.
-    async fn current_view(&self, room: &RoomRecord, epoch: u64) -> Result<Arc<dyn PublicView>, Refusal> {
+    pub(super) async fn current_view(&self, room: &RoomRecord, epoch: u64) -> Result<Arc<dyn PublicView>, Refusal> {
         match self.view(room.id, epoch).await? {
             Some(view) => Ok(view),
-            None => Err(Refusal::WrongEpoch(self.ledger.conflict(room.id, epoch).await?)),
+            None => Err(self.wrong_epoch(room, epoch).await?),
         }
     }
 
@@ -179,10 +191,14 @@ impl Delivery {
         let view = self.current_view(room, framed.epoch).await?;
         let proposals = self.ledger.proposals(room.id, framed.epoch).await?;
         compute(move || {
-            let Judged { view, change } = view.check_commit(&commit, &proposals, now)?;
+            let Judged { view, change, roster } = view.check_commit(&commit, &proposals, now)?;
             view.check_group_info(&group_info)?;
+            let roster = match roster {
+                Roster::Known(change) => change,
+                Roster::Unknown => RosterChange::default(),
+            };
             let tree_hash = view.tree_hash().to_vec();
-            Ok((view, NewEpoch { group_info, tree_hash, change }))
+            Ok((view, NewEpoch { group_info, tree_hash, change }, roster))
         })
         .await
     }
@@ -214,7 +230,7 @@ fn judge_private(
     group_info: Vec<u8>,
     now: u64,
 ) -> Result<Next, Refusal> {
-    let Judged { view: next, change } = validator.open(&group_info, None, now)?;
+    let Judged { view: next, change, .. } = validator.open(&group_info, None, now)?;
     if next.group_id() != group_id {
         return Err(Invalid::WrongGroup.into());
     }
@@ -222,15 +238,17 @@ fn judge_private(
         return Err(Invalid::WrongEpoch.into());
     }
     let tree_hash = next.tree_hash().to_vec();
-    Ok((next, NewEpoch { group_info, tree_hash, change }))
+    // A room that takes private commits has no roster.
+    Ok((next, NewEpoch { group_info, tree_hash, change }, RosterChange::default()))
 }
 
-fn outcome(appended: Appended) -> Result<Sent, Refusal> {
+fn outcome(room: &RoomRecord, appended: Appended) -> Result<Sent, Refusal> {
     match appended {
         Appended::Accepted(receipt) => Ok(Done::Now(receipt)),
         Appended::Repeated(receipt) => Ok(Done::Before(receipt)),
         Appended::KeyReused => Err(Refusal::KeyReused),
-        Appended::WrongEpoch(conflict) => Err(Refusal::WrongEpoch(conflict)),
+        Appended::NotMember => Err(Refusal::NotMember),
+        Appended::WrongEpoch(conflict) => Err(Refusal::WrongEpoch(conflict_for(room, conflict))),
         Appended::Closed(closure) => Err(Refusal::Closed(closure)),
         Appended::UnknownDevice(index) => Err(Refusal::UnknownDevice(index)),
         Appended::MailboxFull(index) => Err(Refusal::MailboxFull(index)),
