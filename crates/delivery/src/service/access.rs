@@ -69,12 +69,14 @@ impl Delivery {
         caller: &DeviceUri,
         room: &RoomRecord,
         framed: &Framed,
+        message: &[u8],
     ) -> Result<Option<DeviceUri>, Refusal> {
         match (framed.author, room.standing) {
             (Author::Member, Standing::Unlisted) => Ok(None),
             (Author::Member, Standing::Member) => Ok(Some(caller.clone())),
             (Author::Member, Standing::Removed) => Err(Refusal::NotMember),
             (Author::Member, Standing::Stranger) => Err(self.stranger(room).await?),
+            (Author::External, Standing::Stranger) => self.check_external(caller, room, framed, message).await,
             (Author::NewMember, Standing::Unlisted) | (Author::External, _) => Ok(None),
             (Author::NewMember, _) => match self.is_open(room).await? {
                 true => Ok(None),
@@ -82,6 +84,24 @@ impl Delivery {
                 false => Err(Refusal::NotMember),
             },
         }
+    }
+
+    /// Whom the group lets propose may know of it, and no other stranger, whatever it says that it is.
+    async fn check_external(
+        &self,
+        caller: &DeviceUri,
+        room: &RoomRecord,
+        framed: &Framed,
+        message: &[u8],
+    ) -> Result<Option<DeviceUri>, Refusal> {
+        if framed.group_id == room.group_id && framed.epoch == room.status.epoch {
+            match self.check_outsider(caller, room, framed, message).await {
+                Ok(()) => return Ok(None),
+                Err(Refusal::Unavailable(error)) => return Err(error.into()),
+                Err(_) => {}
+            }
+        }
+        Err(self.stranger(room).await?)
     }
 
     /// A message from outside the group is taken only from the device whose name and key it bears.

@@ -10,7 +10,7 @@ use crate::framed::{Framed, Wrapping};
 use crate::welcome::cut;
 use crate::{
     Appended, Invalid, Judged, NewCommit, NewEntry, NewEpoch, NewWelcome, Once, PublicView, Refusal, RoomId,
-    RoomRecord, Roster, RosterChange, Topic, Validator,
+    RoomRecord, Roster, RosterChange, Standing, Topic, Validator,
 };
 
 /// A commit that has been judged: the view of the epoch that it starts, and what is to be stored.
@@ -32,18 +32,20 @@ impl Delivery {
     ) -> Result<Sent, Refusal> {
         self.own_host(caller.host())?;
         let welcomes = self.cut_all(bundle.welcomes)?;
-        let found = self.find(caller, room).await?;
-        let framed = self.framed(&bundle.commit, &found)?;
+        let framed = Framed::read(&bundle.commit, &self.limits.wire())?;
         if framed.kind != EntryKind::Commit {
             return Err(Invalid::WrongKind.into());
         }
+        let found = self.find(caller, room).await?;
         let mut entry = self.entry(caller, found.id, &framed, bundle.commit, key);
-        if let Some(sent) = self.repetition(&entry).await? {
+        let author = self.check_author(caller, &found, &framed, &entry.message).await;
+        if let Some(sent) = self.repetition(&found, &entry, author.as_ref().err()).await? {
             // The first time may have been cut off between the ledger and the wake-up.
             self.bus.publish(&Topic::Room(room.clone()));
             return Ok(sent);
         }
-        entry.member = self.check_author(caller, &found, &framed).await?;
+        entry.member = author?;
+        self.check_fits(&framed, &found)?;
         self.in_epoch(&found, framed.epoch).await?;
         self.check_outsider(caller, &found, &framed, &entry.message).await?;
         let (view, next, roster) = self.judge(&found, &framed, entry.message.clone(), bundle.group_info).await?;
@@ -84,20 +86,22 @@ impl Delivery {
         if message.len() > self.limits.message {
             return Err(Refusal::TooLarge { limit: self.limits.message });
         }
-        let found = self.find(caller, room).await?;
-        let framed = self.framed(&message, &found)?;
+        let framed = Framed::read(&message, &self.limits.wire())?;
         let late = match framed.kind {
             EntryKind::Application => self.limits.late_epochs,
             EntryKind::Proposal => 0,
             EntryKind::Commit => return Err(Invalid::WrongKind.into()),
         };
+        let found = self.find(caller, room).await?;
         let mut entry = self.entry(caller, found.id, &framed, message, key);
-        if let Some(sent) = self.repetition(&entry).await? {
+        let author = self.check_author(caller, &found, &framed, &entry.message).await;
+        if let Some(sent) = self.repetition(&found, &entry, author.as_ref().err()).await? {
             // The first time may have been cut off between the ledger and the wake-up.
             self.bus.publish(&Topic::Room(room.clone()));
             return Ok(sent);
         }
-        entry.member = self.check_author(caller, &found, &framed).await?;
+        entry.member = author?;
+        self.check_fits(&framed, &found)?;
         if framed.kind == EntryKind::Proposal && framed.wrapping == Wrapping::Public {
             self.in_epoch(&found, framed.epoch).await?;
             self.check_outsider(caller, &found, &framed, &entry.message).await?;
@@ -112,9 +116,8 @@ impl Delivery {
         Ok(sent)
     }
 
-    /// Reads the outside of a message and checks that it may be sent to this room at all.
-    fn framed(&self, message: &[u8], room: &RoomRecord) -> Result<Framed, Refusal> {
-        let framed = Framed::read(message, &self.limits.wire())?;
+    /// Whether a message may be sent to this room at all.
+    fn check_fits(&self, framed: &Framed, room: &RoomRecord) -> Result<(), Refusal> {
         if framed.group_id != room.group_id {
             return Err(Invalid::WrongGroup.into());
         }
@@ -122,7 +125,7 @@ impl Delivery {
         if private_handshake && self.handshakes == Handshakes::Public {
             return Err(Invalid::PrivateHandshake.into());
         }
-        Ok(framed)
+        Ok(())
     }
 
     fn entry(
@@ -140,7 +143,16 @@ impl Delivery {
 
     /// The stored outcome, asked for before anything is judged: by now the room may be in another
     /// epoch. The ledger looks again when it appends, for two that come at once.
-    async fn repetition(&self, entry: &NewEntry) -> Result<Option<Sent>, Refusal> {
+    /// A device that has been removed gets it too; a stranger, to whom the room may not exist, learns nothing.
+    async fn repetition(
+        &self,
+        room: &RoomRecord,
+        entry: &NewEntry,
+        refused: Option<&Refusal>,
+    ) -> Result<Option<Sent>, Refusal> {
+        if let (Standing::Stranger, Some(refusal)) = (room.standing, refused) {
+            return Err(refusal.clone());
+        }
         let Some(once) = &entry.once else { return Ok(None) };
         match self.ledger.remembered(once).await? {
             None => Ok(None),

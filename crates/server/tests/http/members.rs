@@ -6,10 +6,10 @@ use keyroom_api::{ClientError, Code, CommitBundle, Connection, LiveEvent, RoomBu
 use keyroom_crypto::Provider as _;
 use keyroom_mls::group::{ExternalJoins, Group, GroupInfoContent, TreeDelivery};
 use keyroom_rustcrypto::RUSTCRYPTO;
-use keyroom_wire::LeafIndex;
+use keyroom_wire::{Content, Decode as _, Encode as _, LeafIndex, Limits, MlsMessage, Proposal, Sender};
 
 use crate::protocol::{Client, INPUTS, OUTSIDE, apply, judging, sent};
-use crate::world::{SUITE, World, key, room};
+use crate::world::{SUITE, World, application, key, public, room};
 
 /// Content of a GroupInfo with which nobody can come in from outside.
 const CLOSED: GroupInfoContent = GroupInfoContent { tree: TreeDelivery::Inside, external: ExternalJoins::NotOffered };
@@ -149,10 +149,31 @@ async fn a_room_that_admits_nobody_does_not_exist_for_strangers() {
     let mut live = eve.connection.live().await.unwrap();
     live.subscribe(&room("meeting"), 0).await.unwrap();
     assert_eq!(live.next().await.unwrap_err().code(), Some(Code::UnknownRoom));
+    // Nor does a message of another group say more, or one that pretends to be of an external sender.
+    let foreign = application("other", 0, 1);
+    assert_eq!(refused(eve.connection.send_message(&room("meeting"), foreign, &key("f")).await), Code::UnknownRoom);
+    for group in ["meeting", "other"] {
+        let proposal = from_outside(group, 2);
+        let by_eve = eve.connection.send_message(&room("meeting"), proposal, &key("x")).await;
+        assert_eq!(refused(by_eve), Code::UnknownRoom);
+    }
     // The GroupInfo of before does not help.
     let join = external(&eve, &open.group_info, &tree, 70);
     assert_eq!(refused(eve.connection.commit(&room("meeting"), &join, &key("j")).await), Code::UnknownRoom);
     assert_eq!(log(&meeting.alice.connection, 0).await, Ok(vec![1, 2]));
+}
+
+/// A proposal of an external sender that the group does not know.
+fn from_outside(group: &str, epoch: u64) -> Vec<u8> {
+    let content = Content::Proposal(Proposal::Remove { removed: LeafIndex(0) });
+    let MlsMessage::PublicMessage(mut message) =
+        MlsMessage::from_bytes(&public(group, epoch, content, 1), &Limits::default()).unwrap()
+    else {
+        panic!("not public")
+    };
+    message.content.sender = Sender::External(0);
+    message.membership_tag = None;
+    MlsMessage::PublicMessage(message).to_bytes()
 }
 
 /// An external commit of this client.
@@ -193,6 +214,7 @@ async fn live_delivery_to_a_removed_device_ends_with_its_removal() {
     let world = judging().await;
     let mut meeting = Meeting::new(&world).await;
     let bob = client(&world, "bob");
+    meeting.say().await;
     meeting.invite(&bob, "bob").await;
     let mut live = bob.connection.live().await.unwrap();
     live.subscribe(&room("meeting"), 0).await.unwrap();
@@ -211,14 +233,14 @@ async fn live_delivery_to_a_removed_device_ends_with_its_removal() {
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!((seen, end), (vec![2, 3], 3));
+    assert_eq!((seen, end), (vec![2, 3, 4], 4));
     meeting.say().await;
     let silence = tokio::time::timeout(Duration::from_millis(300), live.next()).await;
     assert!(silence.is_err(), "{silence:?}");
     // And again, from wherever.
-    live.subscribe(&room("meeting"), 3).await.unwrap();
-    assert_eq!(live.next().await.unwrap(), Some(LiveEvent::CaughtUp { room: room("meeting"), head: 3 }));
-    assert_eq!(live.next().await.unwrap(), Some(LiveEvent::Left { room: room("meeting"), head: 3 }));
+    live.subscribe(&room("meeting"), 4).await.unwrap();
+    assert_eq!(live.next().await.unwrap(), Some(LiveEvent::CaughtUp { room: room("meeting"), head: 4 }));
+    assert_eq!(live.next().await.unwrap(), Some(LiveEvent::Left { room: room("meeting"), head: 4 }));
 }
 
 #[tokio::test]

@@ -244,8 +244,11 @@ async fn what_is_not_signed_by_a_member_does_not_move_the_room() {
     bob.connection.publish_key_packages(vec![bob.key_package()]).await.unwrap();
     let mut group = alice.found("meeting").await;
 
+    let by_eve = eve.connection.commit(&meeting, &bundle("meeting", 0, 1), &key("e")).await.unwrap_err();
+    assert_eq!(by_eve.code(), Some(Code::NotMember));
+    // Even from a member's device.
     let refused = async |bundle: &CommitBundle| {
-        let error = eve.connection.commit(&meeting, bundle, &key("e")).await.unwrap_err();
+        let error = alice.connection.commit(&meeting, bundle, &key("e")).await.unwrap_err();
         error.code().unwrap()
     };
     assert_eq!(refused(&bundle("meeting", 0, 1)).await, Code::Invalid);
@@ -268,7 +271,7 @@ async fn what_is_not_signed_by_a_member_does_not_move_the_room() {
     let mut evil = eve.found("other").await;
     let remove = Proposal::Remove { removed: LeafIndex(0) };
     let foreign = evil.propose(remove, b"", eve.signer.as_ref(), &INPUTS, &mut rng).unwrap();
-    let error = eve.connection.send_message(&meeting, foreign.message, &key("f")).await.unwrap_err();
+    let error = alice.connection.send_message(&meeting, foreign.message, &key("f")).await.unwrap_err();
     assert_eq!(error.code(), Some(Code::Invalid));
 
     assert_eq!(alice.connection.room(&meeting).await.unwrap(), RoomStatus { epoch: 0, head: 0, closed: None });
