@@ -179,7 +179,7 @@ impl Connection {
     /// Claims one key package of every device of a user, for this cipher suite.
     ///
     /// # Errors
-    /// [`Code::UnknownUser`].
+    /// [`Code::UnknownUser`], [`Code::TooManyClaims`].
     pub async fn claim_key_packages(&self, user: &UserUri, cipher_suite: u16) -> Result<Vec<DeviceClaim>, ClientError> {
         let path = format!("/v1/users/{}/key-packages/claim", user.name());
         let body = to_json(&ClaimRequest { cipher_suite })?;

@@ -76,9 +76,13 @@ codes! {
     UnknownCipherSuite = "unknown-cipher-suite", 422, "The cipher suite is not known.";
     /// The device may not do this.
     Forbidden = "forbidden", 403, "The device may not do this.";
+    /// The room admits newcomers, and the device is not in it; or it was, and is not any more.
+    NotMember = "not-member", 403, "The device is not in the room.";
+    /// What was asked for was sent before the device came into the room, or between two stays.
+    NotThen = "not-then", 403, "The device was not in the room then.";
     /// There is no such path.
     NotFound = "not-found", 404, "There is nothing at this path.";
-    /// There is no such room.
+    /// There is no such room, or it is closed to the device, which shall not learn that it exists.
     UnknownRoom = "unknown-room", 404, "There is no such room.";
     /// There is no such user.
     UnknownUser = "unknown-user", 404, "There is no such user.";
@@ -110,6 +114,8 @@ codes! {
     MediaType = "media-type", 415, "The path takes another media type.";
     /// A device has as many key packages as it may have.
     TooManyKeyPackages = "too-many-key-packages", 422, "The device has too many key packages.";
+    /// A device has claimed key packages of one user too often.
+    TooManyClaims = "too-many-claims", 429, "Key packages of this user have been claimed too often.";
     /// The mailbox of a device is full.
     MailboxFull = "mailbox-full", 429, "The mailbox of a device is full.";
     /// The server cannot answer now; the same request may succeed later.
@@ -139,6 +145,9 @@ pub struct Problem {
     /// For a list in the request: which element was refused, counted from zero.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<usize>,
+    /// In how many seconds the same request may succeed, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
     /// For [`Code::WrongEpoch`]: where the room is now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflict: Option<Conflict>,
@@ -173,6 +182,7 @@ impl Problem {
             code,
             detail: None,
             index: None,
+            retry_after: None,
             conflict: None,
             closed: None,
         }

@@ -379,6 +379,14 @@ pub enum LiveEvent {
         /// By what, and where it goes on.
         closure: Closure,
     },
+    /// The device is out of the room: all that it may read has been sent, and no more of the room comes on
+    /// this connection.
+    Left {
+        /// The room.
+        room: RoomUri,
+        /// The sequence number of the commit that removed it.
+        head: u64,
+    },
     /// A Welcome in the device's mailbox.
     Mailbox(MailboxItem),
     /// The device's key packages run low: time to publish more.
@@ -409,6 +417,11 @@ impl Field for LiveEvent {
                 out.push(4);
                 left.write(out);
             }
+            Self::Left { room, head } => {
+                out.push(6);
+                room.write(out);
+                head.write(out);
+            }
             Self::Closed { room, closure } => {
                 out.push(5);
                 room.write(out);
@@ -423,6 +436,7 @@ impl Field for LiveEvent {
             2 => Self::CaughtUp { room: Field::read(reader)?, head: Field::read(reader)? },
             3 => Self::Mailbox(Field::read(reader)?),
             4 => Self::KeyPackagesLow { left: Field::read(reader)? },
+            6 => Self::Left { room: Field::read(reader)?, head: Field::read(reader)? },
             5 => Self::Closed { room: Field::read(reader)?, closure: Field::read(reader)? },
             value => return Err(unknown(reader, value)),
         })
@@ -584,7 +598,8 @@ mod tests {
         round_trips(&LiveEvent::Closed { room: room.clone(), closure });
         round_trips(&MailboxPage { items: vec![item()] });
         round_trips(&LiveEvent::Entry { room: room.clone(), entry: entry() });
-        round_trips(&LiveEvent::CaughtUp { room, head: 4 });
+        round_trips(&LiveEvent::CaughtUp { room: room.clone(), head: 4 });
+        round_trips(&LiveEvent::Left { room, head: 4 });
         round_trips(&LiveEvent::Mailbox(item()));
         round_trips(&LiveEvent::KeyPackagesLow { left: 2 });
     }

@@ -410,7 +410,8 @@ impl Driver {
             LiveEvent::Entry { room, entry } => self.entry(&room, &entry),
             LiveEvent::Mailbox(item) => self.mail(item),
             LiveEvent::KeyPackagesLow { .. } => self.ask_stock(Request::Stock),
-            LiveEvent::CaughtUp { .. } | LiveEvent::Closed { .. } => {}
+            // That it is out, the commit has shown.
+            LiveEvent::CaughtUp { .. } | LiveEvent::Closed { .. } | LiveEvent::Left { .. } => {}
         }
     }
 

@@ -105,7 +105,10 @@ fn size(event: &LiveEvent) -> u32 {
     let bytes = match event {
         LiveEvent::Entry { entry, .. } => entry.message.len(),
         LiveEvent::Mailbox(item) => item.welcome.len(),
-        LiveEvent::CaughtUp { .. } | LiveEvent::Closed { .. } | LiveEvent::KeyPackagesLow { .. } => 0,
+        LiveEvent::CaughtUp { .. }
+        | LiveEvent::Closed { .. }
+        | LiveEvent::Left { .. }
+        | LiveEvent::KeyPackagesLow { .. } => 0,
     };
     u32::try_from(bytes).unwrap_or(MOST_BYTES).clamp(1, MOST_BYTES)
 }

@@ -6,13 +6,13 @@ mod world;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyroom::{Client, Code, Event, MemoryStore, PathUpdates, Room, Usage};
-use keyroom_api::{EntryKind, IdempotencyKey, RoomUri};
-use keyroom_crypto::Provider;
+use keyroom::{Client, Event, MemoryStore, PathUpdates, Room, Usage};
+use keyroom_api::{EntryKind, RoomUri};
+use keyroom_crypto::Provider as _;
 use keyroom_mls::key_package::KeyPackageBuilder;
 use keyroom_mls::leaf_node::lifetime_from;
 use keyroom_rustcrypto::RUSTCRYPTO;
-use keyroom_wire::{CipherSuite, Credential, Encode, MlsMessage};
+use keyroom_wire::{CipherSuite, Encode as _, MlsMessage};
 use tokio::time::sleep;
 use world::{World, agree, reaches, removed};
 
@@ -74,12 +74,8 @@ async fn a_joiner_takes_out_who_leaves_if_nobody_else_does() {
     proposals(&world, room.uri(), 1).await;
     assert_eq!(there.send("one more thing").await, Err(Usage::Leaving.into()));
     assert_eq!(there.leave().await, Err(Usage::Leaving.into()));
-    let connection = world.connection("bob");
-    let info = connection.epoch_info(room.uri()).await.unwrap();
-    let [waiting] = &info.self_removes[..] else { panic!("one waits") };
-    let key: IdempotencyKey = "again".parse().unwrap();
-    let again = connection.send_message(room.uri(), waiting.clone(), &key).await.unwrap_err();
-    assert_eq!(again.code(), Some(Code::Invalid), "once in an epoch");
+    let connection = world.connection("onlooker");
+    assert_eq!(connection.epoch_info(room.uri()).await.unwrap().self_removes.len(), 1);
 
     let dana = world.client("dana").await.join_room("meeting").await.unwrap();
     assert_eq!(left.await.unwrap(), Ok(2));
@@ -96,9 +92,9 @@ async fn where_one_does_not_support_it_a_removal_is_proposed_until_it_is_committ
     let carol = world.connection("carol");
     let mut rng = rand::make_rng::<rand::rngs::StdRng>();
     let suite = RUSTCRYPTO.suite(CipherSuite(1)).unwrap();
-    let signer = suite.signer(suite.generate_signature_key(&mut rng).unwrap().expose()).unwrap();
+    let signer = world::signer("carol");
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let credential = Credential::basic(carol.device().to_string().into_bytes());
+    let credential = carol.device().credential();
     let package = KeyPackageBuilder::new(suite, credential, lifetime_from(now, 3_600));
     let package = package.build(signer.as_ref(), &mut rng).unwrap().key_package;
     carol.publish_key_packages(vec![MlsMessage::KeyPackage(package).to_bytes()]).await.unwrap();

@@ -16,6 +16,18 @@ pub(crate) struct Framed {
     pub(crate) wrapping: Wrapping,
     /// The leaf of a member that takes itself out.
     pub(crate) leaving: Option<LeafIndex>,
+    pub(crate) author: Author,
+}
+
+/// Who says that it sent a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Author {
+    /// A member; of a private message nobody else can be.
+    Member,
+    /// Somebody who wants to be one.
+    NewMember,
+    /// Somebody whom the group lets propose.
+    External,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +51,11 @@ impl Framed {
                     Content::Commit(_) => EntryKind::Commit,
                 },
                 wrapping: Wrapping::Public,
+                author: match message.content.sender {
+                    Sender::Member(_) => Author::Member,
+                    Sender::NewMemberProposal | Sender::NewMemberCommit => Author::NewMember,
+                    Sender::External(_) => Author::External,
+                },
             },
             MlsMessage::PrivateMessage(message) => Self {
                 leaving: None,
@@ -50,6 +67,7 @@ impl Framed {
                     ContentType::Commit => EntryKind::Commit,
                 },
                 wrapping: Wrapping::Private,
+                author: Author::Member,
             },
             MlsMessage::Welcome(_) | MlsMessage::GroupInfo(_) | MlsMessage::KeyPackage(_) => {
                 return Err(Invalid::WrongKind);

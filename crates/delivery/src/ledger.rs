@@ -8,7 +8,7 @@ use keyroom_api::{
     RoomUri, Stock, UserUri,
 };
 
-use crate::{CheckedKeyPackage, StateChange, StateRecord};
+use crate::{CheckedKeyPackage, Place, RosterChange, Standing, StateChange, StateRecord};
 
 /// What a method of a [`Ledger`] returns.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, LedgerError>> + Send + 'a>>;
@@ -44,6 +44,8 @@ pub struct RoomRecord {
     pub status: RoomStatus,
     /// How many members must report a commit to close it; 0 for more than half.
     pub reports_needed: u32,
+    /// What the device that asks is to it.
+    pub standing: Standing,
 }
 
 /// The public state of an epoch that is to be.
@@ -89,6 +91,8 @@ pub struct NewRoom {
     pub epoch: u64,
     /// The public state of that epoch.
     pub first: NewEpoch,
+    /// Who is in it, if a roster is to be kept.
+    pub roster: Option<Vec<Place>>,
     /// Welcomes into that epoch.
     pub welcomes: Vec<NewWelcome>,
     /// Most items that a mailbox may hold.
@@ -183,6 +187,9 @@ pub struct NewEntry {
     pub accepted_at: u64,
     /// Makes it safe to repeat.
     pub once: Option<Once>,
+    /// The device that must be in the room when the entry is appended, if the room has a roster; `None` for
+    /// what somebody who is not in it may send.
+    pub member: Option<DeviceUri>,
 }
 
 /// What becomes visible with a commit, or not at all.
@@ -192,6 +199,8 @@ pub struct NewCommit {
     pub entry: NewEntry,
     /// The public state of the epoch that it starts.
     pub next: NewEpoch,
+    /// Who comes and who goes; nothing happens to a room without roster.
+    pub roster: RosterChange,
     /// Welcomes into that epoch.
     pub welcomes: Vec<NewWelcome>,
     /// Most items that a mailbox may hold.
@@ -213,6 +222,8 @@ pub enum Appended {
     Repeated(Receipt),
     /// The idempotency key stands for another message.
     KeyReused,
+    /// The device is not in the room, or not any more.
+    NotMember,
     /// The room is in another epoch.
     WrongEpoch(Conflict),
     /// The room takes nothing more.
@@ -230,6 +241,30 @@ pub enum Publication {
     Add,
     /// They take the place of all that have not been claimed.
     Replace,
+}
+
+/// Asks for one key package of every device of a user.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// The device that asks.
+    pub by: DeviceUri,
+    /// The user.
+    pub user: UserUri,
+    /// Code point of the suite.
+    pub cipher_suite: u16,
+    /// How often this device may ask for this user within an hour, counted from full hours.
+    pub most: u64,
+    /// This second, since 1970-01-01T00:00Z.
+    pub now: u64,
+}
+
+/// How a claim went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claims {
+    /// What each device of the user has to offer; empty for an unknown user.
+    Given(Vec<DeviceClaim>),
+    /// The device has asked too often for this user; nothing was taken.
+    TooMany,
 }
 
 /// How publishing went.
@@ -252,6 +287,21 @@ pub struct Page {
     pub bytes: usize,
 }
 
+/// A run of a log as a device may read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogRead {
+    /// Entries, and where they end for a device that is out of the room: epoch and head of the page are
+    /// those of the entry then, so that they tell nothing of what came after.
+    Page {
+        /// The entries.
+        page: LogPage,
+        /// The last entry that the device may ever read from there on.
+        until: Option<u64>,
+    },
+    /// The device may not read from there.
+    Outside,
+}
+
 /// Stores and orders. One call is one transaction; when it has returned `Ok`, what it did survives
 /// the loss of the process and of power, and every later call, on any node, sees it.
 ///
@@ -260,7 +310,9 @@ pub struct Page {
 /// * sequence numbers of a log start at 1, have no gaps, and grow in the order of visibility: a
 ///   reader that sees one sees all before it;
 /// * a one-time key package is claimed at most once, ever, also when it is published again;
-/// * the same message under the same idempotency key is appended once.
+/// * the same message under the same idempotency key is appended once;
+/// * in a room with a roster, what a device sends is appended only, and read by it only, as its place in the
+///   room allows at that entry of the log, also when a commit that removes it comes at the same time.
 ///
 /// A ledger judges no message; that is done before, on the state of an epoch, which never changes.
 pub trait Ledger: Send + Sync {
@@ -280,15 +332,15 @@ pub trait Ledger: Send + Sync {
     fn stock<'a>(&'a self, device: &'a DeviceUri, now: u64) -> Answer<'a, Stock>;
 
     /// Takes one key package of every device of the user: the oldest one-time one that has not
-    /// expired, else that of last resort, which stays. Empty for an unknown user.
-    fn claim<'a>(&'a self, user: &'a UserUri, cipher_suite: u16, now: u64) -> Answer<'a, Vec<DeviceClaim>>;
+    /// expired, else that of last resort, which stays.
+    fn claim(&self, claim: Claim) -> Answer<'_, Claims>;
 
     /// Creates a room with its first epoch and an empty log, and makes it the successor of its
     /// predecessor.
     fn create(&self, room: NewRoom) -> Answer<'_, Created>;
 
-    /// Where a room is.
-    fn room<'a>(&'a self, room: &'a RoomUri) -> Answer<'a, Option<RoomRecord>>;
+    /// Where a room is, and what this device is to it.
+    fn room<'a>(&'a self, room: &'a RoomUri, device: &'a DeviceUri) -> Answer<'a, Option<RoomRecord>>;
 
     /// The GroupInfo of an epoch while it is kept.
     fn group_info(&self, room: RoomId, epoch: u64) -> Answer<'_, Option<KeptInfo>>;
@@ -319,8 +371,9 @@ pub trait Ledger: Send + Sync {
     /// public state of a reported epoch is kept like that of a waiting Welcome.
     fn report(&self, report: NewReport) -> Answer<'_, Reported>;
 
-    /// A run of a room's log.
-    fn log(&self, room: RoomId, page: Page) -> Answer<'_, LogPage>;
+    /// A run of a room's log, as far as this device may read it; all of it for `None`, which is nobody's
+    /// request.
+    fn log<'a>(&'a self, room: RoomId, reader: Option<&'a DeviceUri>, page: Page) -> Answer<'a, LogRead>;
 
     /// A run of a device's mailbox; empty for an unknown one.
     fn mailbox<'a>(&'a self, device: &'a DeviceUri, page: Page) -> Answer<'a, MailboxPage>;

@@ -42,6 +42,7 @@ mod ledger;
 mod limits;
 mod protocol;
 mod refusal;
+mod roster;
 mod service;
 mod sqlite;
 mod structural;
@@ -52,15 +53,17 @@ pub use accounts::{Accounts, Entered, Entrance, SignatureKey};
 pub use bus::{Bus, LocalBus, Subscription, Topic};
 pub use keyroom_api as api;
 pub use ledger::{
-    Answer, Appended, Created, KeptInfo, Ledger, LedgerError, NewCommit, NewEntry, NewEpoch, NewReport, NewRoom,
-    NewWelcome, Once, Page, Publication, Published, Remembered, Reported, RoomId, RoomRecord,
+    Answer, Appended, Claim, Claims, Created, KeptInfo, Ledger, LedgerError, LogRead, NewCommit, NewEntry, NewEpoch,
+    NewReport, NewRoom, NewWelcome, Once, Page, Publication, Published, Remembered, Reported, RoomId, RoomRecord,
 };
 pub use limits::{Clock, Limits, SystemClock};
 pub use protocol::Protocol;
 pub use refusal::Refusal;
+pub use roster::{Place, Reach, RosterChange, Span, Standing};
 pub use service::{Delivery, Done, Feed, Handshakes, Opened, Sent, Setup, TreeFile};
 pub use sqlite::Sqlite;
 pub use structural::Structural;
 pub use validator::{
-    CheckedKeyPackage, Invalid, Judged, JudgedKeyPackage, Owner, PublicView, StateChange, StateRecord, Validator,
+    CheckedKeyPackage, Invalid, Judged, JudgedKeyPackage, Owner, PublicView, Roster, StateChange, StateRecord,
+    Validator,
 };

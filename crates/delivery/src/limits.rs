@@ -14,6 +14,9 @@ pub struct Limits {
     pub batch: usize,
     /// Most key packages of a device that have not been claimed, over all suites. Default 1,000.
     pub key_packages: u64,
+    /// How often a device may claim key packages of one user within an hour, counted from full hours. Default
+    /// 60: each claim takes one key package of every device of the user.
+    pub claims: u64,
     /// A device with fewer one-time key packages is told to publish more. Default 10.
     pub low_stock: u64,
     /// Most Welcomes that wait in a mailbox. Default 1,000.
@@ -54,6 +57,7 @@ impl Default for Limits {
             message: 1 << 20,
             batch: 8 << 20,
             key_packages: 1_000,
+            claims: 60,
             low_stock: 10,
             mailbox: 1_000,
             addressees: 10_000,

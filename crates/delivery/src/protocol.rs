@@ -1,6 +1,6 @@
 //! The validator of real rooms: the public half of the protocol.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use keyroom_api::{DeviceUri, REPORT_LABEL};
@@ -8,16 +8,22 @@ use keyroom_crypto::Provider;
 use keyroom_crypto::labels::verify_with_label;
 use keyroom_mls::config::{Config, Inputs};
 use keyroom_mls::error::{Error, NotYet, Rule, Usage};
+use keyroom_mls::identity::{Member, Question};
 use keyroom_mls::key_package::ValidKeyPackage;
 use keyroom_mls::leaf_node::{LeafExpectation, LifetimeCheck};
-use keyroom_mls::public::{Observed, PublicGroup};
+use keyroom_mls::public::{Observed, PublicGroup, StagedPublicCommit};
 use keyroom_mls::record::{ChangeSet, RecordKey, RecordKind, RecordValue};
-use keyroom_wire::{Decode, ExtensionType, LeafIndex, LeafNodeSource, MlsMessage};
+use keyroom_wire::{
+    Commit, Content, Credential, Decode, ExtensionType, ExternalSender, LeafIndex, LeafNode, LeafNodeSource,
+    MlsMessage, Proposal, Reader, Sender, SignaturePublicKey,
+};
 use rand::rngs::StdRng;
 
 use crate::validator::{
-    CheckedKeyPackage, Invalid, Judged, JudgedKeyPackage, Owner, PublicView, StateChange, StateRecord, Validator,
+    CheckedKeyPackage, Invalid, Judged, JudgedKeyPackage, Owner, PublicView, Roster, StateChange, StateRecord,
+    Validator,
 };
+use crate::{Place, RosterChange};
 
 /// Judges messages on the [`PublicGroup`] of their epoch: signatures, proposals, the new tree,
 /// parent and transcript hashes, GroupInfo. Whether an identity is who it says is not its business:
@@ -49,10 +55,7 @@ impl Validator for Protocol {
             LeafNodeSource::KeyPackage(lifetime) => lifetime.not_after,
             LeafNodeSource::Update | LeafNodeSource::Commit { .. } => 0,
         };
-        let owner = Owner::Signed {
-            device: DeviceUri::of_credential(&package.leaf_node.credential),
-            signature_key: package.leaf_node.signature_key.as_slice().to_vec(),
-        };
+        let owner = owner(&package.leaf_node.credential, &package.leaf_node.signature_key);
         let checked = CheckedKeyPackage {
             reference: valid.reference().as_slice().to_vec(),
             cipher_suite: package.cipher_suite.0,
@@ -77,7 +80,9 @@ impl Validator for Protocol {
         let verdict = observing.questions().accept_unseen();
         let mut group = observing.accept(&verdict).map_err(invalid)?;
         let changes = group.store_whole().map_err(invalid)?;
-        Ok(Judged { view: Arc::new(View { group }), change: StateChange::Whole(records(changes)) })
+        let roster =
+            Roster::Known(RosterChange { removed: Vec::new(), added: places(&group.members().map_err(invalid)?) });
+        Ok(Judged { view: Arc::new(View { group }), change: StateChange::Whole(records(changes)), roster })
     }
 
     fn restore(&self, stored: Vec<StateRecord>) -> Result<Arc<dyn PublicView>, Invalid> {
@@ -148,12 +153,32 @@ impl PublicView for View {
             return Err(Invalid::WrongKind);
         };
         let verdict = staged.questions().accept_unseen();
+        let roster = Roster::Known(roster(&staged));
         let changes = group.apply(*staged, &verdict).map_err(invalid)?;
         let change = StateChange::Part {
             cleared: changes.cleared.iter().map(|(kind, major)| key_prefix(*kind, *major)).collect(),
             writes: writes(changes),
         };
-        Ok(Judged { view: Arc::new(Self { group }), change })
+        Ok(Judged { view: Arc::new(Self { group }), change, roster })
+    }
+
+    fn outsider(&self, message: &[u8]) -> Result<Owner, Invalid> {
+        let limits = keyroom_wire::Limits { message: message.len(), ..keyroom_wire::Limits::default() };
+        let message = MlsMessage::from_bytes(message, &limits).map_err(|_| Invalid::Malformed)?;
+        let MlsMessage::PublicMessage(message) = message else { return Err(Invalid::WrongKind) };
+        let leaf = |leaf: &LeafNode| owner(&leaf.credential, &leaf.signature_key);
+        match (message.content.sender, &message.content.content) {
+            (Sender::NewMemberCommit, Content::Commit(Commit { path: Some(path), .. })) => Ok(leaf(&path.leaf_node)),
+            (Sender::NewMemberProposal, Content::Proposal(Proposal::Add { key_package })) => {
+                Ok(leaf(&key_package.leaf_node))
+            }
+            (Sender::External(index), _) => {
+                let senders = self.group.context().extensions.get(ExtensionType::EXTERNAL_SENDERS);
+                let sender = senders.and_then(|bytes| external_sender(bytes, index)).ok_or(Invalid::WrongKind)?;
+                Ok(owner(&sender.credential, &sender.signature_key))
+            }
+            _ => Err(Invalid::WrongKind),
+        }
     }
 
     fn check_group_info(&self, message: &[u8]) -> Result<(), Invalid> {
@@ -163,6 +188,37 @@ impl PublicView for View {
     fn ratchet_tree(&self) -> Option<Vec<u8>> {
         self.group.ratchet_tree().ok()
     }
+}
+
+fn owner(credential: &Credential, key: &SignaturePublicKey) -> Owner {
+    Owner::Signed { device: DeviceUri::of_credential(credential), signature_key: key.as_slice().to_vec() }
+}
+
+fn places<'a>(members: impl IntoIterator<Item = &'a Member>) -> Vec<Place> {
+    members.into_iter().filter_map(place).collect()
+}
+
+fn place(member: &Member) -> Option<Place> {
+    let device = DeviceUri::of_credential(&member.credential().ok()?)?;
+    Some(Place { leaf: member.leaf_index.0, device })
+}
+
+/// Who comes and goes by a commit that has been checked: all this is asked when identities are judged.
+fn roster(staged: &StagedPublicCommit) -> RosterChange {
+    let mut removed: BTreeSet<u32> = staged.removed().iter().map(|member| member.leaf_index.0).collect();
+    let mut added = BTreeMap::new();
+    for question in staged.questions().iter() {
+        let new = match question {
+            Question::Joins(new) | Question::Rejoins { new, .. } => new,
+            Question::Changes { old, new } if place(old) != place(new) => {
+                removed.insert(old.leaf_index.0);
+                new
+            }
+            _ => continue,
+        };
+        added.extend(place(new).map(|place| (place.leaf, place)));
+    }
+    RosterChange { removed: removed.into_iter().collect(), added: added.into_values().collect() }
 }
 
 fn key_prefix(kind: RecordKind, major: u64) -> Vec<u8> {
@@ -190,6 +246,16 @@ fn writes(changes: ChangeSet) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
 
 fn records(changes: ChangeSet) -> Vec<StateRecord> {
     writes(changes).into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+}
+
+/// The external sender with this index in an extension that has been checked (§12.1.8.1).
+fn external_sender(extension: &[u8], index: u32) -> Option<ExternalSender> {
+    let mut reader = Reader::new(extension, keyroom_wire::Limits::default());
+    let mut senders = reader.vector().ok()?;
+    for _ in 0..index {
+        ExternalSender::decode(&mut senders).ok()?;
+    }
+    ExternalSender::decode(&mut senders).ok()
 }
 
 /// What an error of the protocol means to the sender of a message.

@@ -25,7 +25,13 @@ pub enum Refusal {
     /// The mailbox or key packages of another device.
     #[error("the device is not the sender's own")]
     NotOwn,
-    /// No such room.
+    /// The device is not in the room, or not any more.
+    #[error("the device is not in the room")]
+    NotMember,
+    /// The device was not in the room when that was sent.
+    #[error("the device was not in the room then")]
+    NotThen,
+    /// No such room, or none that the device may know of.
     #[error("no such room")]
     UnknownRoom,
     /// No such user.
@@ -70,6 +76,12 @@ pub enum Refusal {
     /// The device would have too many key packages.
     #[error("too many key packages")]
     TooManyKeyPackages,
+    /// The device has claimed key packages of this user too often. Later it may work.
+    #[error("too many claims for this user")]
+    TooManyClaims {
+        /// In how many seconds.
+        retry_after: u64,
+    },
     /// The ledger did not answer. Later it may work.
     #[error("{0}")]
     Unavailable(#[from] LedgerError),
@@ -87,6 +99,7 @@ impl From<Refusal> for Problem {
                 problem.at(index)
             }
             Refusal::WrongEpoch(conflict) => Self { conflict: Some(conflict), ..problem },
+            Refusal::TooManyClaims { retry_after } => Self { retry_after: Some(retry_after), ..problem },
             Refusal::Closed(closure) => Self { closed: Some(closure), ..problem },
             _ => problem,
         }
@@ -101,6 +114,8 @@ fn code(refusal: &Refusal) -> Code {
         },
         Refusal::ForeignHost => Code::WrongName,
         Refusal::NotOwn => Code::Forbidden,
+        Refusal::NotMember => Code::NotMember,
+        Refusal::NotThen => Code::NotThen,
         Refusal::UnknownRoom => Code::UnknownRoom,
         Refusal::UnknownUser => Code::UnknownUser,
         Refusal::UnknownDevice(_) => Code::UnknownDevice,
@@ -114,6 +129,7 @@ fn code(refusal: &Refusal) -> Code {
         Refusal::WrongEpoch(_) => Code::WrongEpoch,
         Refusal::KeyReused => Code::KeyReused,
         Refusal::TooLarge { .. } => Code::TooLarge,
+        Refusal::TooManyClaims { .. } => Code::TooManyClaims,
         Refusal::TooManyKeyPackages => Code::TooManyKeyPackages,
         Refusal::Unavailable(_) | Refusal::Interrupted => Code::Unavailable,
     }

@@ -8,13 +8,15 @@ use keyroom_wire::{
 };
 
 use crate::{
-    CheckedKeyPackage, Invalid, Judged, JudgedKeyPackage, Owner, PublicView, StateChange, StateRecord, Validator,
+    CheckedKeyPackage, Invalid, Judged, JudgedKeyPackage, Owner, PublicView, Roster, StateChange, StateRecord,
+    Validator,
 };
 
 /// Checks that messages parse, are of the kind, group and epoch that they should be, and that key
 /// packages have not expired; **no signature, no tree and no proposal rule**.
 ///
-/// It serves tests and servers that leave the judgement to the members. As it computes no hash, the
+/// It serves tests and servers that leave the judgement to the members. Such a server does not know who is in
+/// a room either: every device that is authenticated may read all rooms and send to them. As it computes no hash, the
 /// init key stands in for the `KeyPackageRef`: both differ for every honest key package.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Structural {
@@ -91,7 +93,11 @@ impl View {
     fn judged(self) -> Judged {
         let mut out = self.group_id.to_bytes();
         self.epoch.encode(&mut out);
-        Judged { change: StateChange::Whole(vec![(RECORD.to_vec(), out)]), view: Arc::new(self) }
+        Judged {
+            change: StateChange::Whole(vec![(RECORD.to_vec(), out)]),
+            view: Arc::new(self),
+            roster: Roster::Unknown,
+        }
     }
 
     fn place(&self, group_id: &GroupId, epoch: u64) -> Result<(), Invalid> {
@@ -144,6 +150,10 @@ impl PublicView for View {
         let ends = |proposal: &ProposalOrRef| matches!(proposal, ProposalOrRef::Proposal(Proposal::ReInit(_)));
         let ended = commit.proposals.iter().any(ends);
         Ok(Self { group_id: self.group_id.clone(), epoch, ended, limits: self.limits }.judged())
+    }
+
+    fn outsider(&self, _: &[u8]) -> Result<Owner, Invalid> {
+        Ok(Owner::Unjudged)
     }
 
     fn check_group_info(&self, message: &[u8]) -> Result<(), Invalid> {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use keyroom_api::DeviceUri;
 
+use crate::RosterChange;
+
 /// Why a message was refused. The same bytes will be refused again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -124,6 +126,18 @@ pub struct Judged {
     pub view: Arc<dyn PublicView>,
     /// What to write so that [`Validator::restore`] finds it again.
     pub change: StateChange,
+    /// Who comes and who goes.
+    pub roster: Roster,
+}
+
+/// What a validator knows of who is in a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Roster {
+    /// It follows the members: of a first epoch all are added, of a commit those whom it adds. Members whose
+    /// credentials name no device are not among them.
+    Known(RosterChange),
+    /// It does not: it reads no more than structure.
+    Unknown,
 }
 
 /// Judges bytes that clients send. Implementations are pure: they keep nothing between calls but
@@ -188,6 +202,13 @@ pub trait PublicView: Send + Sync {
     /// # Errors
     /// [`Invalid`]: malformed or breaks a rule of §12.2 to §12.4.
     fn check_commit(&self, message: &[u8], proposals: &[Vec<u8>], now: u64) -> Result<Judged, Invalid>;
+
+    /// Whose a handshake in a PublicMessage is that comes from somebody who is not a member: an external
+    /// commit, the Add of oneself, a proposal of an external sender.
+    ///
+    /// # Errors
+    /// [`Invalid`]: malformed, or not from outside.
+    fn outsider(&self, message: &[u8]) -> Result<Owner, Invalid>;
 
     /// Judges the GroupInfo that claims to describe this epoch, with or without ratchet tree:
     /// context, signature, and the tree if there is one.

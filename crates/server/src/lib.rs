@@ -14,6 +14,13 @@
 //! secret that lies in the database, so that all nodes on it share it: whoever reads the database can make
 //! tokens. A challenge brings one session, and a token is not taken back before its time.
 //!
+//! # Who may do what
+//! A room with public handshakes has a roster, which follows from its commits. Members send, and read from the
+//! commit that brought them in to the one that removes them; then their live delivery of the room ends. Others get
+//! the GroupInfo, and may come in from outside, while it has `external_pub`; otherwise the room does not exist for
+//! strangers (404), and is closed to those who were in it (403). Only a device itself reads its mailbox. On a server
+//! that takes private handshakes no rosters are kept, and every authenticated device may read and send.
+//!
 //! Tokens travel with every request and protect nothing by themselves: put a proxy that speaks TLS in
 //! front. A server behind something that authenticates can be told to believe what that says
 //! ([`Authentication::TrustedHeader`]).

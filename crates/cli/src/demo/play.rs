@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use keyroom::RoomUri;
 use keyroom_api::{EntryKind, LogEntry};
-use keyroom_delivery::{Ledger as _, Page, Sqlite};
+use keyroom_delivery::{Ledger as _, LogRead, Page, Sqlite};
 use keyroom_wire::CipherSuite;
 
 use super::client::{Order, Report};
@@ -18,6 +18,7 @@ use crate::suite;
 
 /// Names at the server of the demonstration.
 const ROOM: &str = "mimi://demo.example/r/meeting";
+const NOBODY: &str = "mimi://demo.example/d/nobody/main";
 
 /// The stage: who is there, and what is known to all.
 struct Stage {
@@ -254,9 +255,13 @@ impl Stage {
 
     async fn log_after(&self, after: u64) -> Result<Vec<LogEntry>, String> {
         let text = |error: keyroom_delivery::LedgerError| error.to_string();
-        let room = self.database.room(&self.room).await.map_err(text)?.ok_or("the server has no such room")?;
+        let nobody = NOBODY.parse().map_err(|_| "a bad name")?;
+        let room = self.database.room(&self.room, &nobody).await.map_err(text)?.ok_or("the server has no such room")?;
         let page = Page { after, entries: 10_000, bytes: usize::MAX };
-        Ok(self.database.log(room.id, page).await.map_err(text)?.entries)
+        match self.database.log(room.id, None, page).await.map_err(text)? {
+            LogRead::Page { page, .. } => Ok(page.entries),
+            LogRead::Outside => Err("the log cannot be read".into()),
+        }
     }
 
     async fn commits(&self) -> Result<usize, String> {

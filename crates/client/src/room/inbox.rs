@@ -201,8 +201,7 @@ impl Room {
         Ok(())
     }
 
-    /// The log between the GroupInfo and our external commit: texts that were never for us, our own
-    /// commit, or one that was first.
+    /// The log from our external commit on. A server that shows another one in its place has lost ours.
     fn entry_of_joiner(&mut self, entry: &LogEntry) -> Result<(), Error> {
         let Some(Handshake::Join { bundle, epoch }) = &self.handshake else { return Err(Error::Corrupt) };
         let epoch = *epoch;

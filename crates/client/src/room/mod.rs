@@ -122,7 +122,13 @@ impl Room {
 
     /// The cursor from which the log is wanted, if it is.
     pub(crate) fn wants_log(&self) -> Option<u64> {
-        matches!(self.row.phase, Phase::Active | Phase::Joining).then_some(self.row.cursor)
+        let member = match self.row.phase {
+            Phase::Active => true,
+            // Before its commit is taken, the server lets it read nothing.
+            Phase::Joining => self.answered,
+            Phase::Creating | Phase::Wanted | Phase::Removed | Phase::Halted => false,
+        };
+        member.then_some(self.row.cursor)
     }
 
     /// Whether nothing waits to be sent or confirmed.

@@ -1,6 +1,8 @@
 //! What is to be sent, and what became of it.
 
-use keyroom_api::{Bundle as _, ClientError, Code, CommitBundle, DeviceClaim, IdempotencyKey, Offer, RoomBundle};
+use keyroom_api::{
+    Bundle as _, ClientError, Code, CommitBundle, DeviceClaim, IdempotencyKey, Offer, Receipt, RoomBundle,
+};
 use keyroom_mls::error::{Error as ProtocolError, Usage as ProtocolUsage};
 use keyroom_store::Transaction;
 use keyroom_wire::Limits;
@@ -151,11 +153,7 @@ impl Room {
         match (asked, answer) {
             (_, Err(error)) if error.is_retryable() => Ok(()),
             (Asked::Handshake, Ok(Answer::Room(_))) => self.created(),
-            (Asked::Handshake, Ok(Answer::Accepted(_))) => {
-                // The log may have been faster than the answer.
-                self.answered = self.handshake.is_some();
-                Ok(())
-            }
+            (Asked::Handshake, Ok(Answer::Accepted(receipt))) => self.handshake_accepted(&receipt),
             (Asked::Handshake, Err(error)) => self.handshake_refused(&error),
             (Asked::EpochInfo, Ok(Answer::EpochInfo(info))) => {
                 self.info = Some(info);
@@ -200,10 +198,22 @@ impl Room {
         Ok(())
     }
 
-    /// The server did not take the handshake. If another commit was first, the log brings it and
-    /// decides; any other refusal is final.
+    /// The log will show the handshake, or has been faster than the answer.
+    fn handshake_accepted(&mut self, receipt: &Receipt) -> Result<(), Error> {
+        if self.row.phase == Phase::Joining {
+            // From its own commit on it may read the log.
+            self.row.cursor = receipt.sequence.saturating_sub(1);
+            self.store(Transaction::new())?;
+        }
+        self.answered = self.handshake.is_some();
+        Ok(())
+    }
+
+    /// The server did not take the handshake. If another commit was first, the log brings it to a member
+    /// and decides, and somebody who is not in the room yet begins again; any other refusal is final.
     fn handshake_refused(&mut self, error: &ClientError) -> Result<(), Error> {
         match &self.handshake {
+            Some(Handshake::Join { .. }) if error.code() == Some(Code::WrongEpoch) => self.join_lost(),
             Some(_) if error.code() == Some(Code::WrongEpoch) => {
                 self.answered = true;
                 Ok(())

@@ -14,7 +14,7 @@ use std::time::Duration;
 use keyroom::{Client, MemoryStore, Message, Options, Room, Store, Usage};
 use keyroom_api::{Connection, DeviceUri, Identity, LogEntry, RoomUri};
 use keyroom_crypto::{Provider as _, Signer};
-use keyroom_delivery::{Ledger as _, Page, Sqlite};
+use keyroom_delivery::{Ledger as _, LogRead, Page, Sqlite};
 use keyroom_rustcrypto::RUSTCRYPTO;
 use keyroom_server::{Config, Handle, Server};
 use keyroom_wire::CipherSuite;
@@ -64,8 +64,10 @@ impl World {
     /// The log of a room.
     pub(crate) async fn log(&self, room: &RoomUri) -> Vec<LogEntry> {
         let database = self.database();
-        let id = database.room(room).await.unwrap().unwrap().id;
-        database.log(id, Page { after: 0, entries: 10_000, bytes: usize::MAX }).await.unwrap().entries
+        let id = database.room(room, &device("nobody")).await.unwrap().unwrap().id;
+        let all = Page { after: 0, entries: 10_000, bytes: usize::MAX };
+        let LogRead::Page { page, .. } = database.log(id, None, all).await.unwrap() else { panic!("not all") };
+        page.entries
     }
 
     /// What a device of a user says to the server without a client, by a key that follows from its name.

@@ -7,7 +7,7 @@ use keyroom_api::{Closure, DeviceUri, LiveEvent, LiveRequest, RoomUri};
 use tokio::time::timeout;
 
 use super::Delivery;
-use crate::{Refusal, RoomId, Subscription, Topic};
+use crate::{LogRead, Page, Refusal, RoomId, Subscription, Topic};
 
 /// What one live connection has sent and has yet to send.
 ///
@@ -48,7 +48,8 @@ impl Feed {
     /// Does what the client asks.
     ///
     /// # Errors
-    /// [`Refusal::UnknownRoom`]; [`Refusal::TooLarge`] with too many rooms. The feed goes on.
+    /// [`Refusal::UnknownRoom`], [`Refusal::NotMember`], [`Refusal::NotThen`]; [`Refusal::TooLarge`] with too
+    /// many rooms. The feed goes on.
     pub async fn request(&mut self, request: LiveRequest) -> Result<(), Refusal> {
         match request {
             LiveRequest::Subscribe { room, after } => {
@@ -57,8 +58,7 @@ impl Feed {
             }
             LiveRequest::Unsubscribe { room } => {
                 let room = RoomUri::new(self.delivery.host.clone(), room);
-                self.subscription.remove(&Topic::Room(room.clone()));
-                self.rooms.remove(&room);
+                self.forget(&room);
                 Ok(())
             }
             LiveRequest::Mailbox { after } => {
@@ -72,12 +72,21 @@ impl Feed {
         }
     }
 
+    fn forget(&mut self, room: &RoomUri) {
+        self.subscription.remove(&Topic::Room(room.clone()));
+        self.rooms.remove(room);
+    }
+
     async fn subscribe(&mut self, room: RoomUri, after: u64) -> Result<(), Refusal> {
         let limit = self.delivery.limits.live_rooms;
         if self.rooms.len() >= limit && !self.rooms.contains_key(&room) {
             return Err(Refusal::TooLarge { limit });
         }
-        let found = self.delivery.find(&room).await?;
+        let found = self.delivery.find_as_reader(&self.device, &room).await?;
+        let first = Page { after, entries: 1, bytes: 0 };
+        if self.delivery.ledger.log(found.id, Some(&self.device), first).await? == LogRead::Outside {
+            return Err(Refusal::NotThen);
+        }
         let topic = Topic::Room(room.clone());
         self.subscription.add(topic.clone());
         self.rooms.insert(room, Cursor { room: found.id, after, caught_up: false, closed: None });
@@ -125,18 +134,27 @@ impl Feed {
         rooms.into_iter().for_each(|topic| self.look(topic));
         if self.mailbox.is_some() {
             self.look(Topic::Mailbox(self.device.clone()));
+            self.look(Topic::KeyPackages(self.device.clone()));
         }
     }
 
     async fn entries(&self, room: &RoomUri) -> Result<(Vec<LiveEvent>, bool), Refusal> {
         let Some(cursor) = self.rooms.get(room) else { return Ok((Vec::new(), false)) };
-        let page = self.delivery.ledger.log(cursor.room, self.delivery.page(cursor.after, None)).await?;
+        let page = self.delivery.page(cursor.after, None);
+        // Whether the device is still in the room, is read with the entries themselves.
+        let (page, until) = match self.delivery.ledger.log(cursor.room, Some(&self.device), page).await? {
+            LogRead::Page { page, until } => (page, until),
+            LogRead::Outside => return Ok((vec![LiveEvent::Left { room: room.clone(), head: cursor.after }], false)),
+        };
         let last = page.entries.last().map_or(cursor.after, |entry| entry.sequence);
         let more = last < page.head;
         let entries = page.entries.into_iter().map(|entry| LiveEvent::Entry { room: room.clone(), entry });
         let mut events: Vec<LiveEvent> = entries.collect();
         if !more && !cursor.caught_up {
             events.push(LiveEvent::CaughtUp { room: room.clone(), head: page.head });
+        }
+        if let (false, Some(head)) = (more, until) {
+            events.push(LiveEvent::Left { room: room.clone(), head });
         }
         if let Some(closure) = page.closed.filter(|closure| !more && cursor.closed.as_ref() != Some(closure)) {
             events.push(LiveEvent::Closed { room: room.clone(), closure });
@@ -178,6 +196,7 @@ impl Feed {
                         cursor.closed = Some(closure.clone());
                     }
                 }
+                LiveEvent::Left { room, .. } => self.forget(room),
                 LiveEvent::Mailbox(item) => self.mailbox = Some(item.sequence),
                 LiveEvent::KeyPackagesLow { .. } => {}
             }

@@ -5,7 +5,12 @@ use std::sync::Arc;
 use keyroom_api::{DeviceClaim, DeviceUri, Stock, UserUri};
 
 use super::{Delivery, compute};
-use crate::{Invalid, JudgedKeyPackage, Owner, Publication, Published, Refusal, SignatureKey, Topic, Validator};
+use crate::{
+    Claim, Claims, Invalid, JudgedKeyPackage, Owner, Publication, Published, Refusal, SignatureKey, Topic, Validator,
+};
+
+/// In seconds.
+const HOUR: u64 = 3600;
 
 impl Delivery {
     /// Publishes key packages of the calling device: all of them, or none if one is refused. Each must name
@@ -53,7 +58,8 @@ impl Delivery {
     /// Claims one key package of every device of a user.
     ///
     /// # Errors
-    /// [`Refusal::UnknownUser`] if no device of the user has ever published.
+    /// [`Refusal::UnknownUser`] if no device of the user has ever published; [`Refusal::TooManyClaims`] from a
+    /// device that asks for the user again and again.
     pub async fn claim_key_packages(
         &self,
         caller: &DeviceUri,
@@ -62,7 +68,12 @@ impl Delivery {
     ) -> Result<Vec<DeviceClaim>, Refusal> {
         self.own_host(caller.host())?;
         self.own_host(user.host())?;
-        let claims = self.ledger.claim(user, cipher_suite, self.seconds()).await?;
+        let now = self.seconds();
+        let (by, user, most) = (caller.clone(), user.clone(), self.limits.claims);
+        let claims = match self.ledger.claim(Claim { by, user, cipher_suite, most, now }).await? {
+            Claims::Given(claims) => claims,
+            Claims::TooMany => return Err(Refusal::TooManyClaims { retry_after: HOUR - now % HOUR }),
+        };
         if claims.is_empty() {
             return Err(Refusal::UnknownUser);
         }
@@ -86,7 +97,7 @@ fn check_all(
 }
 
 /// A device that is known by no key is one for which something in front of the server vouches.
-fn check_owner(owner: &Owner, device: &DeviceUri, keys: &[SignatureKey]) -> Result<(), Invalid> {
+pub(super) fn check_owner(owner: &Owner, device: &DeviceUri, keys: &[SignatureKey]) -> Result<(), Invalid> {
     let Owner::Signed { device: named, signature_key } = owner else { return Ok(()) };
     if named.as_ref() != Some(device) {
         return Err(Invalid::ForeignCredential);

@@ -6,14 +6,15 @@ use keyroom_api::{DeviceUri, LogPage, RoomUri};
 use tokio::time::{Instant, timeout_at};
 
 use super::Delivery;
-use crate::{Page, Refusal, Topic};
+use crate::{LogRead, Page, Refusal, Topic};
 
 impl Delivery {
     /// The log of a room after a cursor. With nothing to show it waits for news up to `wait`, and no
     /// longer than [`Limits::wait`](crate::Limits::wait).
     ///
     /// # Errors
-    /// [`Refusal::UnknownRoom`].
+    /// [`Refusal::UnknownRoom`], [`Refusal::NotMember`]; [`Refusal::NotThen`] if the next entry is none that
+    /// the caller may read.
     pub async fn log(
         &self,
         caller: &DeviceUri,
@@ -25,16 +26,18 @@ impl Delivery {
         self.own_host(caller.host())?;
         // Listening starts before the first look, so that nothing falls between.
         let mut subscription = self.bus.subscribe();
-        let found = self.find(room).await?;
+        let found = self.find_as_reader(caller, room).await?;
         let page = self.page(after, limit);
         let end = Instant::now() + wait.min(self.limits.wait);
         if !wait.is_zero() {
             subscription.add(Topic::Room(room.clone()));
         }
         loop {
-            let log = self.ledger.log(found.id, page).await?;
+            let LogRead::Page { page: log, until } = self.ledger.log(found.id, Some(caller), page).await? else {
+                return Err(Refusal::NotThen);
+            };
             let now = Instant::now();
-            if !log.entries.is_empty() || now >= end {
+            if !log.entries.is_empty() || now >= end || until.is_some() {
                 return Ok(log);
             }
             // Woken, out of time or at the next look without a hint: in every case the ledger knows.

@@ -1,5 +1,6 @@
 //! The rules: what is checked before the ledger is asked, and who is woken after.
 
+mod access;
 mod feed;
 mod key_packages;
 mod log;
@@ -117,7 +118,8 @@ impl Delivery {
     /// [`LedgerError`] when it does not answer.
     pub async fn health(&self) -> Result<(), LedgerError> {
         let nobody = keyroom_api::RoomUri::new(self.host.clone(), "health".parse().map_err(|_| LedgerError::Corrupt)?);
-        self.ledger.room(&nobody).await.map(|_| ())
+        let device = keyroom_api::UserUri::new(self.host.clone(), nobody.name().clone()).device(nobody.name().clone());
+        self.ledger.room(&nobody, &device).await.map(|_| ())
     }
 
     fn own_host(&self, host: &Host) -> Result<(), Refusal> {

@@ -9,7 +9,7 @@ use keyroom_api::{Bundle as _, DeviceUri, EntryKind, LogEntry, Report, ReportCon
 use keyroom_wire::{Decode as _, MlsMessage, Sender};
 
 use super::{Delivery, compute};
-use crate::{Invalid, NewReport, Page, Refusal, Reported, RoomRecord, Topic};
+use crate::{Invalid, LogRead, NewReport, Page, Refusal, Reported, RoomRecord, Topic};
 
 impl Delivery {
     /// Counts a member's report, and closes the room if the reports are enough.
@@ -20,11 +20,11 @@ impl Delivery {
     /// [`Refusal::Closed`] if the room is closed already, [`Refusal::UnknownRoom`].
     pub async fn report(&self, caller: &DeviceUri, room: &RoomUri, report: Report) -> Result<ReportReceipt, Refusal> {
         self.own_host(caller.host())?;
-        let found = self.find(room).await?;
+        let found = self.find_as_reader(caller, room).await?;
         if let Some(closure) = found.status.closed {
             return Err(Refusal::Closed(closure));
         }
-        let needed = self.check_report(room, &found, &report).await?;
+        let needed = self.check_report(caller, room, &found, &report).await?;
         let Report { sequence, epoch, leaf, reason, signature } = report;
         let new = NewReport { room: found.id, sequence, epoch, leaf, reason: reason.code(), signature, needed };
         match self.ledger.report(new).await? {
@@ -38,8 +38,14 @@ impl Delivery {
 
     /// Judges a report on the public state of the epoch that the commit ended, and returns how many it
     /// takes.
-    async fn check_report(&self, room: &RoomUri, found: &RoomRecord, report: &Report) -> Result<u64, Refusal> {
-        let commit = self.reported(found, report).await?;
+    async fn check_report(
+        &self,
+        caller: &DeviceUri,
+        room: &RoomUri,
+        found: &RoomRecord,
+        report: &Report,
+    ) -> Result<u64, Refusal> {
+        let commit = self.reported(caller, found, report).await?;
         let committer = self.committer(&commit.message);
         if committer == Some(report.leaf) {
             return Err(Invalid::NoSuchCommit.into());
@@ -62,10 +68,13 @@ impl Delivery {
         })
     }
 
-    /// The commit that a report names.
-    async fn reported(&self, found: &RoomRecord, report: &Report) -> Result<LogEntry, Refusal> {
+    /// The commit that a report names, which may be the one that removed the reporter.
+    async fn reported(&self, caller: &DeviceUri, found: &RoomRecord, report: &Report) -> Result<LogEntry, Refusal> {
         let before = report.sequence.checked_sub(1).ok_or(Invalid::NoSuchCommit)?;
-        let page = self.ledger.log(found.id, Page { after: before, entries: 1, bytes: usize::MAX }).await?;
+        let one = Page { after: before, entries: 1, bytes: usize::MAX };
+        let LogRead::Page { page, .. } = self.ledger.log(found.id, Some(caller), one).await? else {
+            return Err(Invalid::NoSuchCommit.into());
+        };
         let names = |entry: &LogEntry| entry.kind == EntryKind::Commit && entry.epoch == report.epoch;
         Ok(page.entries.into_iter().next().filter(names).ok_or(Invalid::NoSuchCommit)?)
     }

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use keyroom_api::{DeviceUri, EpochInfo, RoomBundle, RoomStatus, RoomUri};
 
 use super::send::addressees;
-use super::{Delivery, Done, Opened, compute};
+use super::{Delivery, Done, Handshakes, Opened, compute};
 use crate::framed::{checked_epoch, self_removes};
-use crate::{Created, Invalid, Judged, LedgerError, NewEpoch, NewRoom, PublicView, Refusal, RoomId, RoomRecord, Topic};
+use crate::{
+    Created, Invalid, Judged, LedgerError, LogRead, NewEpoch, NewRoom, Page, Place, PublicView, Refusal, RoomId,
+    Roster, RosterChange, Standing, Topic,
+};
 
 impl Delivery {
     /// Creates a room from the GroupInfo and the ratchet tree of its first epoch. The same room with
@@ -17,19 +20,25 @@ impl Delivery {
     /// # Errors
     /// [`Refusal::Invalid`], [`Refusal::NameTaken`], [`Refusal::GroupTaken`], [`Refusal::NotClosed`],
     /// [`Refusal::Closed`] with the successor that was first, [`Refusal::UnknownDevice`],
-    /// [`Refusal::MailboxFull`].
+    /// [`Refusal::MailboxFull`]; [`Refusal::NotMember`] if the caller is not in the group, or not in the room that
+    /// it continues.
     pub async fn create_room(&self, caller: &DeviceUri, room: &RoomUri, bundle: RoomBundle) -> Result<Opened, Refusal> {
         self.own_host(caller.host())?;
         self.own_host(room.host())?;
         let RoomBundle { group_info, ratchet_tree, welcomes, predecessor, reports_needed } = bundle;
         let welcomes = self.cut_all(welcomes)?;
         let addressees: Vec<DeviceUri> = addressees(&welcomes);
-        let (view, first) = self.judge_first(group_info, ratchet_tree).await?;
+        let (view, first, roster) = self.judge_first(group_info, ratchet_tree).await?;
+        let roster = self.first_roster(caller, roster)?;
+        if let Some(before) = &predecessor {
+            self.check_successor(caller, before).await?;
+        }
         let new = NewRoom {
             room: room.clone(),
             group_id: view.group_id().to_vec(),
             epoch: view.epoch(),
             first,
+            roster,
             welcomes,
             mailbox: self.limits.mailbox,
             predecessor: predecessor.clone(),
@@ -56,33 +65,65 @@ impl Delivery {
         &self,
         group_info: Vec<u8>,
         ratchet_tree: Option<Vec<u8>>,
-    ) -> Result<(Arc<dyn PublicView>, NewEpoch), Refusal> {
+    ) -> Result<(Arc<dyn PublicView>, NewEpoch, Roster), Refusal> {
         let (validator, now) = (self.validator.clone(), self.seconds());
         compute(move || {
-            let Judged { view, change } = validator.open(&group_info, ratchet_tree.as_deref(), now)?;
+            let Judged { view, change, roster } = validator.open(&group_info, ratchet_tree.as_deref(), now)?;
             if view.epoch() > 1 {
                 return Err(Invalid::NotFirstEpoch.into());
             }
             let tree_hash = view.tree_hash().to_vec();
-            Ok((view, NewEpoch { group_info, tree_hash, change }))
+            Ok((view, NewEpoch { group_info, tree_hash, change }, roster))
         })
         .await
     }
 
-    /// Where a room is.
+    /// Who is in a new room: the caller, and perhaps others. A server that takes private handshakes cannot
+    /// follow who comes and goes.
+    fn first_roster(&self, caller: &DeviceUri, roster: Roster) -> Result<Option<Vec<Place>>, Refusal> {
+        let Roster::Known(RosterChange { added, .. }) = roster else { return Ok(None) };
+        if !added.iter().any(|place| place.device == *caller) {
+            return Err(Refusal::NotMember);
+        }
+        Ok((self.handshakes == Handshakes::Public).then(|| self.own_places(added)))
+    }
+
+    /// Only who was in a room to its end says where it goes on; who was removed by the very commit that closed
+    /// it, was.
+    async fn check_successor(&self, caller: &DeviceUri, before: &RoomUri) -> Result<(), Refusal> {
+        let found = self.ledger.room(before, caller).await?.ok_or(Refusal::NotClosed)?;
+        let Some(closure) = found.status.closed else { return Err(Refusal::NotClosed) };
+        let last = Page { after: closure.at.saturating_sub(1), entries: 1, bytes: 0 };
+        match self.ledger.log(found.id, Some(caller), last).await? {
+            LogRead::Page { until, .. } if until.is_none_or(|until| until >= closure.at) => Ok(()),
+            LogRead::Page { .. } => Err(Refusal::NotMember),
+            LogRead::Outside => Err(Refusal::NotClosed),
+        }
+    }
+
+    /// Members from other hosts have no access here.
+    pub(super) fn own_places(&self, mut places: Vec<Place>) -> Vec<Place> {
+        places.retain(|place| *place.device.host() == self.host);
+        places
+    }
+
+    /// Where a room is: for members, and for those whom it lets come in.
     ///
     /// # Errors
-    /// [`Refusal::UnknownRoom`].
+    /// [`Refusal::UnknownRoom`], [`Refusal::NotMember`].
     pub async fn room(&self, caller: &DeviceUri, room: &RoomUri) -> Result<RoomStatus, Refusal> {
         self.own_host(caller.host())?;
-        Ok(self.find(room).await?.status)
+        let found = self.find(caller, room).await?;
+        self.check_open(&found).await?;
+        Ok(found.status)
     }
 
     /// The public state of the current epoch, or of another that is still kept: for an external join,
-    /// together with the tree that it names.
+    /// together with the tree that it names. Who is not in the room gets the current one only, and that only if
+    /// newcomers are let in.
     ///
     /// # Errors
-    /// [`Refusal::UnknownRoom`], [`Refusal::UnknownEpoch`].
+    /// [`Refusal::UnknownRoom`], [`Refusal::UnknownEpoch`], [`Refusal::NotMember`].
     pub async fn epoch_info(
         &self,
         caller: &DeviceUri,
@@ -90,8 +131,13 @@ impl Delivery {
         epoch: Option<u64>,
     ) -> Result<EpochInfo, Refusal> {
         self.own_host(caller.host())?;
-        let room = self.find(room).await?;
+        let room = self.find(caller, room).await?;
+        self.check_open(&room).await?;
         let epoch = epoch.unwrap_or(room.status.epoch);
+        let outside = matches!(room.standing, Standing::Removed | Standing::Stranger);
+        if outside && epoch != room.status.epoch {
+            return Err(Refusal::NotMember);
+        }
         checked_epoch(epoch).map_err(|_| Refusal::UnknownEpoch)?;
         let info = self.ledger.group_info(room.id, epoch).await?.ok_or(Refusal::UnknownEpoch)?;
         let current = epoch == room.status.epoch;
@@ -110,10 +156,5 @@ impl Delivery {
         let view = compute(move || validator.restore(records).map_err(|_| LedgerError::Corrupt.into())).await?;
         self.views.put(room, view.clone());
         Ok(Some(view))
-    }
-
-    pub(super) async fn find(&self, room: &RoomUri) -> Result<RoomRecord, Refusal> {
-        self.own_host(room.host())?;
-        self.ledger.room(room).await?.ok_or(Refusal::UnknownRoom)
     }
 }

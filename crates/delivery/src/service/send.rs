@@ -5,16 +5,17 @@ use std::sync::Arc;
 use keyroom_api::{CommitBundle, DeviceUri, EntryKind, IdempotencyKey, RoomUri, WelcomeTo};
 use keyroom_mls::error::Rule;
 
+use super::access::conflict_for;
 use super::{Delivery, Done, Handshakes, Sent, compute};
 use crate::framed::{Framed, Wrapping};
 use crate::welcome::cut;
 use crate::{
     Appended, Invalid, Judged, NewCommit, NewEntry, NewEpoch, NewWelcome, Once, PublicView, Refusal, RoomId,
-    RoomRecord, Topic, Validator,
+    RoomRecord, Roster, RosterChange, Standing, Topic, Validator,
 };
 
 /// A commit that has been judged: the view of the epoch that it starts, and what is to be stored.
-type Next = (Arc<dyn PublicView>, NewEpoch);
+type Next = (Arc<dyn PublicView>, NewEpoch, RosterChange);
 
 impl Delivery {
     /// Takes a commit with all that belongs to it. Of all commits for one epoch one is taken; who
@@ -22,7 +23,7 @@ impl Delivery {
     ///
     /// # Errors
     /// [`Refusal::WrongEpoch`] with the winner, [`Refusal::Invalid`], [`Refusal::UnknownDevice`],
-    /// [`Refusal::MailboxFull`], [`Refusal::KeyReused`], [`Refusal::UnknownRoom`].
+    /// [`Refusal::MailboxFull`], [`Refusal::KeyReused`], [`Refusal::UnknownRoom`], [`Refusal::NotMember`].
     pub async fn commit(
         &self,
         caller: &DeviceUri,
@@ -32,30 +33,36 @@ impl Delivery {
     ) -> Result<Sent, Refusal> {
         self.own_host(caller.host())?;
         let welcomes = self.cut_all(bundle.welcomes)?;
-        let found = self.find(room).await?;
-        let framed = self.framed(&bundle.commit, &found)?;
+        let framed = Framed::read(&bundle.commit, &self.limits.wire())?;
         if framed.kind != EntryKind::Commit {
             return Err(Invalid::WrongKind.into());
         }
-        let entry = self.entry(caller, found.id, &framed, bundle.commit, key);
-        if let Some(sent) = self.repetition(&entry).await? {
+        let found = self.find(caller, room).await?;
+        let mut entry = self.entry(caller, found.id, &framed, bundle.commit, key);
+        let author = self.check_author(caller, &found, &framed, &entry.message).await;
+        if let Some(sent) = self.repetition(&found, &entry, author.as_ref().err()).await? {
             // The first time may have been cut off between the ledger and the wake-up.
             self.bus.publish(&Topic::Room(room.clone()));
             return Ok(sent);
         }
+        entry.member = author?;
+        self.check_fits(&framed, &found)?;
         self.in_epoch(&found, framed.epoch).await?;
-        let (view, next) = self.judge(&found, &framed, entry.message.clone(), bundle.group_info).await?;
+        self.check_outsider(caller, &found, &framed, &entry.message).await?;
+        let (view, next, roster) = self.judge(&found, &framed, entry.message.clone(), bundle.group_info).await?;
+        let roster = RosterChange { added: self.own_places(roster.added), ..roster };
         let addressees = addressees(&welcomes);
         let commit = NewCommit {
             entry,
             next,
+            roster,
             welcomes,
             mailbox: self.limits.mailbox,
             epochs_kept: self.limits.epochs_kept,
             epochs_for_welcomes: self.limits.epochs_for_welcomes,
             closes: view.is_ended(),
         };
-        let sent = outcome(self.ledger.append_commit(commit).await?)?;
+        let sent = outcome(&found, self.ledger.append_commit(commit).await?)?;
         if let Done::Now(_) = sent {
             self.views.put(found.id, view);
             self.bus.publish(&Topic::Room(room.clone()));
@@ -68,7 +75,7 @@ impl Delivery {
     ///
     /// # Errors
     /// [`Refusal::WrongEpoch`], [`Refusal::Invalid`], [`Refusal::KeyReused`],
-    /// [`Refusal::UnknownRoom`], [`Refusal::TooLarge`].
+    /// [`Refusal::UnknownRoom`], [`Refusal::NotMember`], [`Refusal::TooLarge`].
     pub async fn send(
         &self,
         caller: &DeviceUri,
@@ -80,27 +87,31 @@ impl Delivery {
         if message.len() > self.limits.message {
             return Err(Refusal::TooLarge { limit: self.limits.message });
         }
-        let found = self.find(room).await?;
-        let framed = self.framed(&message, &found)?;
+        let framed = Framed::read(&message, &self.limits.wire())?;
         let late = match framed.kind {
             EntryKind::Application => self.limits.late_epochs,
             EntryKind::Proposal => 0,
             EntryKind::Commit => return Err(Invalid::WrongKind.into()),
         };
-        let entry = self.entry(caller, found.id, &framed, message, key);
-        if let Some(sent) = self.repetition(&entry).await? {
+        let found = self.find(caller, room).await?;
+        let mut entry = self.entry(caller, found.id, &framed, message, key);
+        let author = self.check_author(caller, &found, &framed, &entry.message).await;
+        if let Some(sent) = self.repetition(&found, &entry, author.as_ref().err()).await? {
             // The first time may have been cut off between the ledger and the wake-up.
             self.bus.publish(&Topic::Room(room.clone()));
             return Ok(sent);
         }
+        entry.member = author?;
+        self.check_fits(&framed, &found)?;
         if framed.kind == EntryKind::Proposal && framed.wrapping == Wrapping::Public {
             self.in_epoch(&found, framed.epoch).await?;
+            self.check_outsider(caller, &found, &framed, &entry.message).await?;
             let view = self.current_view(&found, framed.epoch).await?;
             self.check_first(&found, &framed).await?;
             let (message, now) = (entry.message.clone(), self.seconds());
             compute(move || Ok(view.check_proposal(&message, now)?)).await?;
         }
-        let sent = outcome(self.ledger.append(entry, late).await?)?;
+        let sent = outcome(&found, self.ledger.append(entry, late).await?)?;
         if let Done::Now(_) = sent {
             self.bus.publish(&Topic::Room(room.clone()));
         }
@@ -123,9 +134,8 @@ impl Delivery {
         Ok(())
     }
 
-    /// Reads the outside of a message and checks that it may be sent to this room at all.
-    fn framed(&self, message: &[u8], room: &RoomRecord) -> Result<Framed, Refusal> {
-        let framed = Framed::read(message, &self.limits.wire())?;
+    /// Whether a message may be sent to this room at all.
+    fn check_fits(&self, framed: &Framed, room: &RoomRecord) -> Result<(), Refusal> {
         if framed.group_id != room.group_id {
             return Err(Invalid::WrongGroup.into());
         }
@@ -133,7 +143,7 @@ impl Delivery {
         if private_handshake && self.handshakes == Handshakes::Public {
             return Err(Invalid::PrivateHandshake.into());
         }
-        Ok(framed)
+        Ok(())
     }
 
     fn entry(
@@ -145,12 +155,22 @@ impl Delivery {
         key: Option<IdempotencyKey>,
     ) -> NewEntry {
         let once = key.map(|key| Once { device: caller.clone(), key });
-        NewEntry { room, epoch: framed.epoch, kind: framed.kind, message, accepted_at: self.milliseconds(), once }
+        let accepted_at = self.milliseconds();
+        NewEntry { room, epoch: framed.epoch, kind: framed.kind, message, accepted_at, once, member: None }
     }
 
     /// The stored outcome, asked for before anything is judged: by now the room may be in another
     /// epoch. The ledger looks again when it appends, for two that come at once.
-    async fn repetition(&self, entry: &NewEntry) -> Result<Option<Sent>, Refusal> {
+    /// A device that has been removed gets it too; a stranger, to whom the room may not exist, learns nothing.
+    async fn repetition(
+        &self,
+        room: &RoomRecord,
+        entry: &NewEntry,
+        refused: Option<&Refusal>,
+    ) -> Result<Option<Sent>, Refusal> {
+        if let (Standing::Stranger, Some(refusal)) = (room.standing, refused) {
+            return Err(refusal.clone());
+        }
         let Some(once) = &entry.once else { return Ok(None) };
         match self.ledger.remembered(once).await? {
             None => Ok(None),
@@ -168,14 +188,18 @@ impl Delivery {
         if epoch == room.status.epoch {
             return Ok(());
         }
-        Err(Refusal::WrongEpoch(self.ledger.conflict(room.id, epoch).await?))
+        Err(self.wrong_epoch(room, epoch).await?)
+    }
+
+    async fn wrong_epoch(&self, room: &RoomRecord, epoch: u64) -> Result<Refusal, Refusal> {
+        Ok(Refusal::WrongEpoch(conflict_for(room, self.ledger.conflict(room.id, epoch).await?)))
     }
 
     /// The view of the room's own epoch, which goes only when a commit has won meanwhile.
-    async fn current_view(&self, room: &RoomRecord, epoch: u64) -> Result<Arc<dyn PublicView>, Refusal> {
+    pub(super) async fn current_view(&self, room: &RoomRecord, epoch: u64) -> Result<Arc<dyn PublicView>, Refusal> {
         match self.view(room.id, epoch).await? {
             Some(view) => Ok(view),
-            None => Err(Refusal::WrongEpoch(self.ledger.conflict(room.id, epoch).await?)),
+            None => Err(self.wrong_epoch(room, epoch).await?),
         }
     }
 
@@ -197,10 +221,14 @@ impl Delivery {
         let view = self.current_view(room, framed.epoch).await?;
         let proposals = self.ledger.proposals(room.id, framed.epoch).await?;
         compute(move || {
-            let Judged { view, change } = view.check_commit(&commit, &proposals, now)?;
+            let Judged { view, change, roster } = view.check_commit(&commit, &proposals, now)?;
             view.check_group_info(&group_info)?;
+            let roster = match roster {
+                Roster::Known(change) => change,
+                Roster::Unknown => RosterChange::default(),
+            };
             let tree_hash = view.tree_hash().to_vec();
-            Ok((view, NewEpoch { group_info, tree_hash, change }))
+            Ok((view, NewEpoch { group_info, tree_hash, change }, roster))
         })
         .await
     }
@@ -232,7 +260,7 @@ fn judge_private(
     group_info: Vec<u8>,
     now: u64,
 ) -> Result<Next, Refusal> {
-    let Judged { view: next, change } = validator.open(&group_info, None, now)?;
+    let Judged { view: next, change, .. } = validator.open(&group_info, None, now)?;
     if next.group_id() != group_id {
         return Err(Invalid::WrongGroup.into());
     }
@@ -240,15 +268,17 @@ fn judge_private(
         return Err(Invalid::WrongEpoch.into());
     }
     let tree_hash = next.tree_hash().to_vec();
-    Ok((next, NewEpoch { group_info, tree_hash, change }))
+    // A room that takes private commits has no roster.
+    Ok((next, NewEpoch { group_info, tree_hash, change }, RosterChange::default()))
 }
 
-fn outcome(appended: Appended) -> Result<Sent, Refusal> {
+fn outcome(room: &RoomRecord, appended: Appended) -> Result<Sent, Refusal> {
     match appended {
         Appended::Accepted(receipt) => Ok(Done::Now(receipt)),
         Appended::Repeated(receipt) => Ok(Done::Before(receipt)),
         Appended::KeyReused => Err(Refusal::KeyReused),
-        Appended::WrongEpoch(conflict) => Err(Refusal::WrongEpoch(conflict)),
+        Appended::NotMember => Err(Refusal::NotMember),
+        Appended::WrongEpoch(conflict) => Err(Refusal::WrongEpoch(conflict_for(room, conflict))),
         Appended::Closed(closure) => Err(Refusal::Closed(closure)),
         Appended::UnknownDevice(index) => Err(Refusal::UnknownDevice(index)),
         Appended::MailboxFull(index) => Err(Refusal::MailboxFull(index)),

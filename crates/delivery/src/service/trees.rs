@@ -10,7 +10,7 @@ use keyroom_api::{DeviceUri, RoomUri};
 use tokio::sync::OnceCell;
 
 use super::{Delivery, compute};
-use crate::{PublicView, Refusal, RoomId};
+use crate::{PublicView, Refusal, RoomId, Standing};
 
 /// Trees that are held at most, whatever their size.
 const MOST: usize = 256;
@@ -25,14 +25,18 @@ pub struct TreeFile {
 }
 
 impl Delivery {
-    /// The ratchet tree with this hash, if an epoch that is kept has it.
+    /// The ratchet tree with this hash, if an epoch that is kept has it; for whoever may have the GroupInfo.
     ///
     /// # Errors
-    /// [`Refusal::UnknownRoom`], [`Refusal::UnknownTree`].
+    /// [`Refusal::UnknownRoom`], [`Refusal::UnknownTree`], [`Refusal::NotMember`].
     pub async fn tree(&self, caller: &DeviceUri, room: &RoomUri, tree_hash: &[u8]) -> Result<TreeFile, Refusal> {
         self.own_host(caller.host())?;
-        let room = self.find(room).await?;
+        let room = self.find(caller, room).await?;
+        self.check_open(&room).await?;
         let epoch = self.ledger.epoch_of_tree(room.id, tree_hash).await?.ok_or(Refusal::UnknownTree)?;
+        if matches!(room.standing, Standing::Removed | Standing::Stranger) && epoch != room.status.epoch {
+            return Err(Refusal::NotMember);
+        }
         let cell = self.trees.cell(room.id, tree_hash);
         let file = cell
             .get_or_try_init(async || {

@@ -1,11 +1,11 @@
 //! The log of a room.
 
-use keyroom_api::{Conflict, EntryKind, LogEntry, LogPage, Receipt};
+use keyroom_api::{Conflict, DeviceUri, EntryKind, LogEntry, LogPage, Receipt, RoomStatus};
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params, params};
 
 use super::mailbox::{self, Delivered, Into};
-use super::{Outcome, Verdict, epochs, rooms};
-use crate::{Appended, NewCommit, NewEntry, Once, Page, Remembered, RoomId};
+use super::{Outcome, Verdict, epochs, rooms, roster};
+use crate::{Appended, LogRead, NewCommit, NewEntry, Once, Page, Reach, Remembered, RoomId, Standing};
 
 pub(super) fn append_commit(db: &Connection, commit: &NewCommit) -> Outcome<Verdict<Appended>> {
     let entry = &commit.entry;
@@ -16,14 +16,24 @@ pub(super) fn append_commit(db: &Connection, commit: &NewCommit) -> Outcome<Verd
     let head: Option<u64> = db
         .prepare_cached(
             "UPDATE rooms SET epoch = epoch + 1, head = head + 1, closed = iif(:closes, head + 1, NULL)
-             WHERE id = :room AND epoch = :epoch AND closed IS NULL RETURNING head",
+             WHERE id = :room AND epoch = :epoch AND closed IS NULL
+             AND (:member IS NULL OR NOT listed OR EXISTS (
+                 SELECT 1 FROM roster WHERE room = :room AND device = :member AND until IS NULL))
+             RETURNING head",
         )?
-        .query_row(named_params! { ":room": entry.room.0, ":epoch": entry.epoch, ":closes": commit.closes }, |row| {
-            row.get(0)
-        })
+        .query_row(
+            named_params! {
+                ":room": entry.room.0,
+                ":epoch": entry.epoch,
+                ":closes": commit.closes,
+                ":member": member(entry),
+            },
+            |row| row.get(0),
+        )
         .optional()?;
     let Some(sequence) = head else { return lost(db, entry) };
     let receipt = put(db, entry, sequence)?;
+    roster::change(db, entry.room, &commit.roster, sequence)?;
     let next = entry.epoch + 1;
     epochs::put(db, entry.room, next, &commit.next)?;
     let tree_hash = &commit.next.tree_hash;
@@ -45,15 +55,36 @@ pub(super) fn append(db: &Connection, entry: &NewEntry, late: u64) -> Outcome<Ve
     let head: Option<u64> = db
         .prepare_cached(
             "UPDATE rooms SET head = head + 1
-             WHERE id = :room AND epoch >= :epoch AND epoch - :epoch <= :late AND closed IS NULL RETURNING head",
+             WHERE id = :room AND epoch >= :epoch AND epoch - :epoch <= :late AND closed IS NULL
+             AND (:member IS NULL OR NOT listed OR EXISTS (
+                 SELECT 1 FROM roster WHERE room = :room AND device = :member AND until IS NULL))
+             RETURNING head",
         )?
-        .query_row(named_params! { ":room": entry.room.0, ":epoch": entry.epoch, ":late": late }, |row| row.get(0))
+        .query_row(
+            named_params! {
+                ":room": entry.room.0,
+                ":epoch": entry.epoch,
+                ":late": late,
+                ":member": member(entry),
+            },
+            |row| row.get(0),
+        )
         .optional()?;
     let Some(sequence) = head else { return lost(db, entry) };
     put(db, entry, sequence).map(|receipt| Verdict::Keep(Appended::Accepted(receipt)))
 }
 
+fn member(entry: &NewEntry) -> Option<String> {
+    entry.member.as_ref().map(ToString::to_string)
+}
+
 fn lost(db: &Connection, entry: &NewEntry) -> Outcome<Verdict<Appended>> {
+    if let Some(device) = &entry.member
+        && roster::is_listed(db, entry.room)?
+        && roster::standing(db, entry.room, device)? != Standing::Member
+    {
+        return Ok(Verdict::Undo(Appended::NotMember));
+    }
     if let Some(closure) = rooms::status(db, entry.room)?.closed {
         return Ok(Verdict::Undo(Appended::Closed(closure)));
     }
@@ -124,16 +155,41 @@ pub(super) fn proposals(db: &Connection, room: RoomId, epoch: u64) -> Outcome<Ve
         .collect()
 }
 
-pub(super) fn log(db: &Connection, room: RoomId, page: Page) -> Outcome<LogPage> {
-    let status = rooms::status(db, room)?;
+pub(super) fn log(db: &Connection, room: RoomId, reader: Option<&DeviceUri>, page: Page) -> Outcome<LogRead> {
+    let reach = match reader {
+        Some(device) if roster::is_listed(db, room)? => Reach::of(&roster::spans(db, room, device)?, page.after),
+        _ => Reach::Open,
+    };
+    let RoomStatus { epoch, head, closed } = rooms::status(db, room)?;
+    match reach {
+        Reach::Open => {
+            let entries = run(db, room, page, i64::MAX)?;
+            Ok(LogRead::Page { page: LogPage { epoch, head, entries, closed }, until: None })
+        }
+        Reach::UpTo(last) => {
+            let entries = run(db, room, page, i64::try_from(last).unwrap_or(i64::MAX))?;
+            let closed = closed.filter(|closure| closure.at <= last);
+            let page = LogPage { epoch: epoch_after(db, room, last)?, head: last, entries, closed };
+            Ok(LogRead::Page { page, until: Some(last) })
+        }
+        Reach::Outside => Ok(LogRead::Outside),
+    }
+}
+
+fn run(db: &Connection, room: RoomId, page: Page, last: i64) -> Outcome<Vec<LogEntry>> {
     let mut query = db.prepare_cached(
         "SELECT sequence, epoch, kind, accepted_at, message FROM log
-         WHERE room = ? AND sequence > ? ORDER BY sequence LIMIT ?",
+         WHERE room = ? AND sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?",
     )?;
     let after = i64::try_from(page.after).unwrap_or(i64::MAX);
-    let found = query.query_map(params![room.0, after, page.entries], entry)?;
-    let entries = up_to(page.bytes, found, |entry| entry.message.len())?;
-    Ok(LogPage { epoch: status.epoch, head: status.head, entries, closed: status.closed })
+    let found = query.query_map(params![room.0, after, last, page.entries], entry)?;
+    up_to(page.bytes, found, |entry| entry.message.len())
+}
+
+/// The epoch that a commit has started.
+fn epoch_after(db: &Connection, room: RoomId, commit: u64) -> Outcome<u64> {
+    db.prepare_cached("SELECT epoch + 1 FROM log WHERE room = ? AND sequence = ?")?
+        .query_row(params![room.0, commit], |row| row.get(0))
 }
 
 fn entry(row: &Row<'_>) -> Outcome<LogEntry> {

@@ -1,10 +1,13 @@
 //! Key packages: published, counted, claimed once.
 
-use keyroom_api::{DeviceClaim, DeviceUri, Offer, Stock, SuiteStock, UserUri};
+use keyroom_api::{DeviceClaim, DeviceUri, Offer, Stock, SuiteStock};
 use rusqlite::{Connection, OptionalExtension as _, named_params, params};
 
 use super::{Outcome, Verdict};
-use crate::{CheckedKeyPackage, Publication, Published};
+use crate::{CheckedKeyPackage, Claim, Claims, Publication, Published};
+
+/// In seconds.
+const HOUR: u64 = 3600;
 
 pub(super) fn publish(
     db: &Connection,
@@ -78,15 +81,28 @@ pub(super) fn stock(db: &Connection, uri: &DeviceUri, now: u64) -> Outcome<Stock
     Ok(Stock { suites: suites.collect::<Outcome<_>>()? })
 }
 
-pub(super) fn claim(db: &Connection, user: &UserUri, suite: u16, now: u64) -> Outcome<Vec<DeviceClaim>> {
+pub(super) fn claim(db: &Connection, claim: &Claim) -> Outcome<Verdict<Claims>> {
+    if count(db, claim)? > claim.most {
+        return Ok(Verdict::Undo(Claims::TooMany));
+    }
     let mut query = db.prepare_cached("SELECT id, uri FROM devices WHERE user = ? ORDER BY uri")?;
-    let devices = query.query_map([user.to_string()], |row| Ok((row.get(0)?, super::rooms::name(row, 1)?)))?;
-    devices
-        .map(|device| {
-            let (id, device): (i64, DeviceUri) = device?;
-            Ok(DeviceClaim { device, offer: offer(db, id, suite, now)? })
-        })
-        .collect()
+    let devices = query.query_map([claim.user.to_string()], |row| Ok((row.get(0)?, super::rooms::name(row, 1)?)))?;
+    let offers = devices.map(|device| {
+        let (id, device): (i64, DeviceUri) = device?;
+        Ok(DeviceClaim { device, offer: offer(db, id, claim.cipher_suite, claim.now)? })
+    });
+    Ok(Verdict::Keep(Claims::Given(offers.collect::<Outcome<_>>()?)))
+}
+
+/// How often the device has asked for the user in this hour, now included.
+fn count(db: &Connection, claim: &Claim) -> Outcome<u64> {
+    let hour = claim.now / HOUR;
+    db.prepare_cached("DELETE FROM claims WHERE hour < ?")?.execute([hour])?;
+    db.prepare_cached(
+        "INSERT INTO claims (device, user, hour, count) VALUES (?, ?, ?, 1)
+         ON CONFLICT DO UPDATE SET count = count + 1 RETURNING count",
+    )?
+    .query_row(params![claim.by.to_string(), claim.user.to_string(), hour], |row| row.get(0))
 }
 
 fn offer(db: &Connection, device: i64, suite: u16, now: u64) -> Outcome<Offer> {

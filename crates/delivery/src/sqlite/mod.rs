@@ -17,19 +17,20 @@ mod epochs;
 mod key_packages;
 mod mailbox;
 mod rooms;
+mod roster;
 mod schema;
 mod threads;
 
 use std::path::Path;
 
-use keyroom_api::{Conflict, DeviceClaim, DeviceUri, LogPage, MailboxPage, Stock, UserUri};
+use keyroom_api::{Conflict, DeviceUri, MailboxPage, Stock};
 use keyroom_crypto::Secret;
 use rusqlite::Connection;
 
 use crate::{
-    Accounts, Answer, Appended, CheckedKeyPackage, Created, Entered, Entrance, KeptInfo, Ledger, LedgerError,
-    NewCommit, NewEntry, NewReport, NewRoom, Once, Page, Publication, Published, Remembered, Reported, RoomId,
-    RoomRecord, SignatureKey, StateRecord,
+    Accounts, Answer, Appended, CheckedKeyPackage, Claim, Claims, Created, Entered, Entrance, KeptInfo, Ledger,
+    LedgerError, LogRead, NewCommit, NewEntry, NewReport, NewRoom, Once, Page, Publication, Published, Remembered,
+    Reported, RoomId, RoomRecord, SignatureKey, StateRecord,
 };
 use threads::{Readers, Writer};
 
@@ -103,18 +104,17 @@ impl Ledger for Sqlite {
         Box::pin(self.read(move |db| key_packages::stock(db, &device, now)))
     }
 
-    fn claim<'a>(&'a self, user: &'a UserUri, cipher_suite: u16, now: u64) -> Answer<'a, Vec<DeviceClaim>> {
-        let user = user.clone();
-        Box::pin(self.write(move |db| key_packages::claim(db, &user, cipher_suite, now).map(Verdict::Keep)))
+    fn claim(&self, claim: Claim) -> Answer<'_, Claims> {
+        Box::pin(self.write(move |db| key_packages::claim(db, &claim)))
     }
 
     fn create(&self, room: NewRoom) -> Answer<'_, Created> {
         Box::pin(self.write(move |db| rooms::create(db, &room)))
     }
 
-    fn room<'a>(&'a self, room: &'a keyroom_api::RoomUri) -> Answer<'a, Option<RoomRecord>> {
-        let room = room.clone();
-        Box::pin(self.read(move |db| rooms::room(db, &room)))
+    fn room<'a>(&'a self, room: &'a keyroom_api::RoomUri, device: &'a DeviceUri) -> Answer<'a, Option<RoomRecord>> {
+        let (room, device) = (room.clone(), device.clone());
+        Box::pin(self.read(move |db| rooms::room(db, &room, &device)))
     }
 
     fn group_info(&self, room: RoomId, epoch: u64) -> Answer<'_, Option<KeptInfo>> {
@@ -155,8 +155,9 @@ impl Ledger for Sqlite {
         Box::pin(self.write(move |db| rooms::report(db, &report).map(Verdict::Keep)))
     }
 
-    fn log(&self, room: RoomId, page: Page) -> Answer<'_, LogPage> {
-        Box::pin(self.read(move |db| entries::log(db, room, page)))
+    fn log<'a>(&'a self, room: RoomId, reader: Option<&'a DeviceUri>, page: Page) -> Answer<'a, LogRead> {
+        let reader = reader.cloned();
+        Box::pin(self.read(move |db| entries::log(db, room, reader.as_ref(), page)))
     }
 
     fn mailbox<'a>(&'a self, device: &'a DeviceUri, page: Page) -> Answer<'a, MailboxPage> {

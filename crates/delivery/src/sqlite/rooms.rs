@@ -2,16 +2,16 @@
 
 use std::str::FromStr;
 
-use keyroom_api::{Closure, RoomStatus, RoomUri};
+use keyroom_api::{Closure, DeviceUri, RoomStatus, RoomUri};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::mailbox::{self, Delivered, Into};
-use super::{Outcome, Verdict, epochs};
-use crate::{Created, NewReport, NewRoom, Reported, RoomId, RoomRecord};
+use super::{Outcome, Verdict, epochs, roster};
+use crate::{Created, NewReport, NewRoom, Reported, RoomId, RoomRecord, Standing};
 
 pub(super) fn create(db: &Connection, new: &NewRoom) -> Outcome<Verdict<Created>> {
-    if let Some(there) = room(db, &new.room)? {
+    if let Some((there, _)) = find(db, &new.room)? {
         let same = there.group_id == new.group_id;
         return Ok(Verdict::Keep(if same { Created::Repeated(there.status) } else { Created::NameTaken }));
     }
@@ -20,13 +20,17 @@ pub(super) fn create(db: &Connection, new: &NewRoom) -> Outcome<Verdict<Created>
         return Ok(Verdict::Undo(refusal));
     }
     let added = db
-        .prepare_cached("INSERT INTO rooms (uri, group_id, epoch, head, reports_needed) VALUES (?, ?, ?, 0, ?) ON CONFLICT DO NOTHING")?
-        .execute(params![new.room.to_string(), new.group_id, new.epoch, new.reports_needed])?;
+        .prepare_cached(
+            "INSERT INTO rooms (uri, group_id, epoch, head, reports_needed, listed)
+             VALUES (?, ?, ?, 0, ?, ?) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![new.room.to_string(), new.group_id, new.epoch, new.reports_needed, new.roster.is_some()])?;
     if added == 0 {
         return Ok(Verdict::Undo(Created::GroupTaken));
     }
     let id = RoomId(db.last_insert_rowid());
     epochs::put(db, id, new.epoch, &new.first)?;
+    roster::add(db, id, new.roster.as_deref().unwrap_or_default(), 0)?;
     let into = Into { room: id, epoch: new.epoch, tree_hash: &new.first.tree_hash, cursor: 0, most: new.mailbox };
     match mailbox::deliver(db, &into, &new.welcomes)? {
         Delivered::All => Ok(Verdict::Keep(Created::New(RoomStatus { epoch: new.epoch, head: 0, closed: None }))),
@@ -43,7 +47,7 @@ fn succeed(db: &Connection, before: &RoomUri, successor: &RoomUri) -> Outcome<Op
     if done == 1 {
         return Ok(None);
     }
-    let closure = room(db, before)?.and_then(|there| there.status.closed);
+    let closure = find(db, before)?.and_then(|(there, _)| there.status.closed);
     Ok(Some(closure.map_or(Created::NotClosed, Created::Succeeded)))
 }
 
@@ -64,15 +68,25 @@ pub(super) fn report(db: &Connection, report: &NewReport) -> Outcome<Reported> {
     Ok(closure.map_or(Reported::Counted(reports), |closure| Reported::Closed(reports, closure)))
 }
 
-pub(super) fn room(db: &Connection, room: &RoomUri) -> Outcome<Option<RoomRecord>> {
-    db.prepare_cached("SELECT epoch, head, closed, successor, id, group_id, reports_needed FROM rooms WHERE uri = ?")?
+pub(super) fn room(db: &Connection, room: &RoomUri, device: &DeviceUri) -> Outcome<Option<RoomRecord>> {
+    match find(db, room)? {
+        Some((record, true)) => {
+            let standing = roster::standing(db, record.id, device)?;
+            Ok(Some(RoomRecord { standing, ..record }))
+        }
+        found => Ok(found.map(|(record, _)| record)),
+    }
+}
+
+/// A room, and whether it has a roster.
+fn find(db: &Connection, room: &RoomUri) -> Outcome<Option<(RoomRecord, bool)>> {
+    let columns =
+        "SELECT epoch, head, closed, successor, id, group_id, reports_needed, listed FROM rooms WHERE uri = ?";
+    db.prepare_cached(columns)?
         .query_row([room.to_string()], |row| {
-            Ok(RoomRecord {
-                id: RoomId(row.get(4)?),
-                group_id: row.get(5)?,
-                status: read_status(row)?,
-                reports_needed: row.get(6)?,
-            })
+            let (id, status, standing) = (RoomId(row.get(4)?), read_status(row)?, Standing::Unlisted);
+            let (group_id, reports_needed) = (row.get(5)?, row.get(6)?);
+            Ok((RoomRecord { id, group_id, status, reports_needed, standing }, row.get(7)?))
         })
         .optional()
 }

@@ -43,12 +43,25 @@ const TABLES: &str = "
         group_id BLOB NOT NULL UNIQUE,
         epoch INTEGER NOT NULL,
         head INTEGER NOT NULL,
+        -- Whether the roster says who may do what.
+        listed INTEGER NOT NULL,
         -- The sequence number of the commit that closed it.
         closed INTEGER,
         successor TEXT,
         -- 0 for more than half of the members.
         reports_needed INTEGER NOT NULL
     ) STRICT;
+
+    -- Who was in the room from which entry of the log to which.
+    CREATE TABLE roster (
+        room INTEGER NOT NULL REFERENCES rooms,
+        device TEXT NOT NULL,
+        leaf INTEGER NOT NULL,
+        since INTEGER NOT NULL,
+        until INTEGER,
+        PRIMARY KEY (room, device, leaf, since)
+    ) STRICT, WITHOUT ROWID;
+    CREATE UNIQUE INDEX roster_of_leaves ON roster (room, leaf) WHERE until IS NULL;
 
     CREATE TABLE epochs (
         room INTEGER NOT NULL REFERENCES rooms,
@@ -118,6 +131,16 @@ const TABLES: &str = "
         sequence INTEGER NOT NULL,
         PRIMARY KEY (device, key)
     ) STRICT, WITHOUT ROWID;
+
+    -- How often a device has claimed key packages of a user in an hour, which is counted since 1970.
+    CREATE TABLE claims (
+        device TEXT NOT NULL,
+        user TEXT NOT NULL,
+        hour INTEGER NOT NULL,
+        count INTEGER NOT NULL,
+        PRIMARY KEY (device, user)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX claims_of_hours ON claims (hour);
 
     -- One row.
     CREATE TABLE server (

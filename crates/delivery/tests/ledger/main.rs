@@ -65,6 +65,9 @@ engines! {
         promises::a_proposal_counts_for_its_epoch_only,
         promises::kept_epochs_read_back_as_they_were_however_the_state_changes,
         promises::a_random_history_reads_back_as_a_plain_model_says,
+        promises::a_device_claims_of_one_user_a_few_times_an_hour,
+        promises::a_device_sends_and_reads_while_it_is_in_the_room,
+        promises::what_comes_with_a_removal_is_before_it_or_refused,
         accounts::all_nodes_have_one_secret_and_it_stays,
         accounts::a_challenge_is_spent_once_also_between_nodes,
         accounts::a_key_is_registered_only_where_nothing_has_changed;

@@ -1,10 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use keyroom_api::{Closure, DeviceUri, EntryKind, Offer, RoomStatus, RoomUri};
+use keyroom_api::{Closure, DeviceUri, EntryKind, LogPage, Offer, RoomStatus, RoomUri};
 use keyroom_delivery::{
-    Appended, CheckedKeyPackage, Created, KeptInfo, Ledger, NewCommit, NewEntry, NewEpoch, NewReport, NewRoom,
-    NewWelcome, Once, Page, Publication, Reported, RoomId, StateChange,
+    Appended, CheckedKeyPackage, Claim, Claims, Created, KeptInfo, Ledger, LogRead, NewCommit, NewEntry, NewEpoch,
+    NewReport, NewRoom, NewWelcome, Once, Page, Place, Publication, Reported, RoomId, RosterChange, Standing,
+    StateChange,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -48,6 +49,7 @@ fn new_room(name: &str) -> NewRoom {
         group_id,
         epoch: 0,
         first: state(0),
+        roster: None,
         welcomes: Vec::new(),
         mailbox: 3,
         predecessor: None,
@@ -62,11 +64,23 @@ fn at(epoch: u64, head: u64) -> RoomStatus {
 
 async fn room(ledger: &Arc<dyn Ledger>, name: &str) -> RoomId {
     assert_eq!(ledger.create(new_room(name)).await.unwrap(), Created::New(at(0, 0)));
-    ledger.room(&uri(name)).await.unwrap().unwrap().id
+    ledger.room(&uri(name), &device("nobody")).await.unwrap().unwrap().id
+}
+
+/// The log after a cursor, if the reader may read there.
+async fn read(ledger: &Arc<dyn Ledger>, room: RoomId, reader: Option<&str>, after: u64) -> Option<LogPage> {
+    let reader = reader.map(device);
+    match ledger.log(room, reader.as_ref(), Page { after, ..ALL }).await.unwrap() {
+        LogRead::Page { page, until } => {
+            assert!(until.is_none_or(|until| page.head == until));
+            Some(page)
+        }
+        LogRead::Outside => None,
+    }
 }
 
 fn entry(room: RoomId, epoch: u64, kind: EntryKind, message: impl Into<Vec<u8>>) -> NewEntry {
-    NewEntry { room, epoch, kind, message: message.into(), accepted_at: 7, once: None }
+    NewEntry { room, epoch, kind, message: message.into(), accepted_at: 7, once: None, member: None }
 }
 
 fn commit(room: RoomId, epoch: u64, message: impl Into<Vec<u8>>) -> NewCommit {
@@ -74,6 +88,7 @@ fn commit(room: RoomId, epoch: u64, message: impl Into<Vec<u8>>) -> NewCommit {
     NewCommit {
         entry,
         next: state(epoch + 1),
+        roster: RosterChange::default(),
         welcomes: Vec::new(),
         mailbox: 3,
         epochs_kept: 2,
@@ -95,6 +110,15 @@ fn once(name: &str, key: &str) -> Option<Once> {
 fn package(id: u16) -> (CheckedKeyPackage, Vec<u8>) {
     let reference = id.to_be_bytes().to_vec();
     (CheckedKeyPackage { reference, cipher_suite: 1, last_resort: false, not_after: NOW + 1 }, vec![id as u8])
+}
+
+/// What this device gets of Alice's, at most three times an hour.
+async fn claim(ledger: &Arc<dyn Ledger>, by: &str, now: u64) -> Option<Vec<Offer>> {
+    let claim = Claim { by: device(by), user: device("alice").user(), cipher_suite: 1, most: 3, now };
+    match ledger.claim(claim).await.unwrap() {
+        Claims::Given(claims) => Some(claims.into_iter().map(|claim| claim.offer).collect()),
+        Claims::TooMany => None,
+    }
 }
 
 async fn publish(ledger: &Arc<dyn Ledger>, name: &str, ids: std::ops::Range<u16>) {
@@ -148,7 +172,7 @@ pub(crate) async fn no_gap_in_a_log_that_two_nodes_write(database: &Database) {
     // A reader beside them never sees an entry before those below it.
     let mut cursor = 0;
     while cursor < 100 {
-        let page = nodes[0].log(room, Page { after: cursor, ..ALL }).await.unwrap();
+        let page = read(&nodes[0], room, None, cursor).await.unwrap();
         for entry in page.entries {
             assert_eq!(entry.sequence, cursor + 1);
             cursor = entry.sequence;
@@ -159,7 +183,7 @@ pub(crate) async fn no_gap_in_a_log_that_two_nodes_write(database: &Database) {
     for writer in writers {
         writer.await.unwrap();
     }
-    let log = nodes[1].log(room, ALL).await.unwrap();
+    let log = read(&nodes[1], room, None, 0).await.unwrap();
     for writer in 0..4u8 {
         let own = log.entries.iter().filter(|e| e.message[0] == writer).map(|e| e.message[1]);
         assert!(own.eq(0..25), "a writer's messages keep their order");
@@ -171,7 +195,7 @@ pub(crate) async fn a_key_package_is_claimed_once_also_between_nodes(database: &
     publish(&nodes[0], "alice", 0..30).await;
     let claims = (0..40usize).map(|number| {
         let node = nodes[number % 2].clone();
-        tokio::spawn(async move { node.claim(&device("alice").user(), 1, NOW).await.unwrap().remove(0).offer })
+        tokio::spawn(async move { claim(&node, &format!("bob{number}"), NOW).await.unwrap().remove(0) })
     });
     let mut taken = BTreeSet::new();
     for claim in claims.collect::<Vec<_>>() {
@@ -182,7 +206,7 @@ pub(crate) async fn a_key_package_is_claimed_once_also_between_nodes(database: &
     }
     assert_eq!(taken.len(), 30);
     publish(&nodes[1], "alice", 0..30).await;
-    assert_eq!(nodes[0].claim(&device("alice").user(), 1, NOW).await.unwrap()[0].offer, Offer::Exhausted);
+    assert_eq!(claim(&nodes[0], "bob", NOW).await.unwrap()[0], Offer::Exhausted);
 }
 
 pub(crate) async fn a_repetition_through_another_node_gets_the_outcome_of_then(database: &Database) {
@@ -215,8 +239,8 @@ pub(crate) async fn what_is_refused_leaves_no_trace(database: &Database) {
     assert_eq!(ledger.append_commit(full).await.unwrap(), Appended::MailboxFull(3));
     assert!(matches!(ledger.append_commit(commit(room, 3, "early")).await.unwrap(), Appended::WrongEpoch(_)));
 
-    assert_eq!(ledger.room(&uri("room")).await.unwrap().unwrap().status, at(0, 0));
-    assert_eq!(ledger.log(room, ALL).await.unwrap().entries, []);
+    assert_eq!(ledger.room(&uri("room"), &device("nobody")).await.unwrap().unwrap().status, at(0, 0));
+    assert_eq!(read(&ledger, room, None, 0).await.unwrap().entries, []);
     assert!(!is_kept(&ledger, room, 1).await);
     assert_eq!(ledger.mailbox(&device("bob"), ALL).await.unwrap().items, []);
     assert_eq!(ledger.remembered(&once("alice", "key").unwrap()).await.unwrap(), None);
@@ -243,7 +267,7 @@ pub(crate) async fn a_welcome_is_cut_for_each_addressee(database: &Database) {
     assert_eq!((items.len(), items[1].cursor, items[1].welcome.as_slice()), (2, 0, [7, 0, 8].as_slice()));
     let nobody = NewRoom { welcomes: vec![welcome([8], &["bob", "nobody"])], ..new_room("third") };
     assert_eq!(ledger.create(nobody).await.unwrap(), Created::UnknownDevice(1));
-    assert_eq!(ledger.room(&uri("third")).await.unwrap(), None);
+    assert_eq!(ledger.room(&uri("third"), &device("nobody")).await.unwrap(), None);
 }
 
 pub(crate) async fn an_epoch_is_kept_as_long_as_a_welcome_into_it_waits(database: &Database) {
@@ -291,7 +315,7 @@ pub(crate) async fn a_closed_room_takes_nothing_more_and_gets_one_successor(data
     assert_eq!(nodes[1].append_commit(commit(room, 1, "more")).await.unwrap(), Appended::Closed(closed.clone()));
     let late = entry(room, 1, EntryKind::Application, "late");
     assert_eq!(nodes[1].append(late, 3).await.unwrap(), Appended::Closed(closed.clone()));
-    let there = nodes[1].room(&uri("room")).await.unwrap().unwrap().status;
+    let there = nodes[1].room(&uri("room"), &device("nobody")).await.unwrap().unwrap().status;
     assert_eq!(there, RoomStatus { closed: Some(closed), ..at(1, 2) });
 
     let rivals = (0..6usize).map(|number| {
@@ -308,7 +332,7 @@ pub(crate) async fn a_closed_room_takes_nothing_more_and_gets_one_successor(data
         }
     }
     assert_eq!((made, told.len()), (1, 1));
-    let closure = nodes[0].log(room, ALL).await.unwrap().closed.unwrap();
+    let closure = read(&nodes[0], room, None, 0).await.unwrap().closed.unwrap();
     assert!(closure.at == 2 && told.contains(&closure.successor.unwrap().to_string()));
 }
 
@@ -477,7 +501,7 @@ pub(crate) async fn a_random_history_reads_back_as_a_plain_model_says(database: 
         }
     }
     for (room, model) in rooms.into_iter().zip(&models) {
-        let page = ledger.log(room, ALL).await.unwrap();
+        let page = read(&ledger, room, None, 0).await.unwrap();
         let log: Vec<_> = page.entries.into_iter().map(|e| (e.epoch, e.kind, e.message)).collect();
         assert_eq!((page.epoch, page.head, &log), (model.epoch, model.log.len() as u64, &model.log));
         for epoch in 0..=model.epoch {
@@ -488,4 +512,125 @@ pub(crate) async fn a_random_history_reads_back_as_a_plain_model_says(database: 
     let items = ledger.mailbox(&bob, ALL).await.unwrap().items;
     let mailbox: Vec<_> = items.into_iter().map(|item| (item.sequence, item.welcome)).collect();
     assert_eq!(mailbox, models[0].mailbox);
+}
+
+fn place(leaf: u32, name: &str) -> Place {
+    Place { leaf, device: device(name) }
+}
+
+/// A room that Alice has founded.
+async fn listed(ledger: &Arc<dyn Ledger>) -> RoomId {
+    let roster = Some(vec![place(0, "alice")]);
+    let new = NewRoom { roster, ..new_room("listed") };
+    assert!(matches!(ledger.create(new).await.unwrap(), Created::New(_)));
+    ledger.room(&uri("listed"), &device("alice")).await.unwrap().unwrap().id
+}
+
+async fn says(ledger: &Arc<dyn Ledger>, room: RoomId, epoch: u64, name: &str) -> Appended {
+    let said = entry(room, epoch, EntryKind::Application, name);
+    ledger.append(NewEntry { member: Some(device(name)), ..said }, 4).await.unwrap()
+}
+
+fn change(room: RoomId, epoch: u64, removed: &[u32], added: &[Place]) -> NewCommit {
+    let mut commit = commit(room, epoch, epoch.to_be_bytes());
+    commit.entry.member = Some(device("alice"));
+    commit.roster = RosterChange { removed: removed.to_vec(), added: added.to_vec() };
+    commit
+}
+
+async fn numbers(ledger: &Arc<dyn Ledger>, room: RoomId, name: &str, after: u64) -> Option<Vec<u64>> {
+    let page = read(ledger, room, Some(name), after).await?;
+    Some(page.entries.iter().map(|entry| entry.sequence).collect())
+}
+
+pub(crate) async fn a_device_sends_and_reads_while_it_is_in_the_room(database: &Database) {
+    let nodes = [database.node(), database.node()];
+    let room = listed(&nodes[0]).await;
+    let standing = async |name: &str| nodes[1].room(&uri("listed"), &device(name)).await.unwrap().unwrap().standing;
+    let accepted = |appended: Appended| matches!(appended, Appended::Accepted(_));
+    assert_eq!((standing("alice").await, standing("bob").await), (Standing::Member, Standing::Stranger));
+    assert!(accepted(says(&nodes[0], room, 0, "alice").await));
+    assert_eq!(says(&nodes[0], room, 0, "bob").await, Appended::NotMember);
+    assert_eq!(numbers(&nodes[1], room, "bob", 0).await, None);
+    // Bob and another of the same name come in by entry 2; entry 4 removes one of them, entry 5 the other.
+    let both = [place(1, "bob"), place(2, "bob"), place(3, "carol")];
+    assert!(accepted(nodes[1].append_commit(change(room, 0, &[], &both)).await.unwrap()));
+    assert_eq!(standing("bob").await, Standing::Member);
+    assert!(accepted(says(&nodes[0], room, 1, "bob").await));
+    assert_eq!(numbers(&nodes[0], room, "bob", 0).await, None, "not what was before");
+    assert_eq!(numbers(&nodes[0], room, "bob", 1).await, Some(vec![2, 3]));
+    assert!(accepted(nodes[0].append_commit(change(room, 1, &[1], &[])).await.unwrap()));
+    assert_eq!(standing("bob").await, Standing::Member);
+    assert!(accepted(nodes[0].append_commit(change(room, 2, &[2], &[])).await.unwrap()));
+    assert_eq!(standing("bob").await, Standing::Removed);
+    assert_eq!(says(&nodes[1], room, 2, "bob").await, Appended::NotMember);
+    let mut late = change(room, 3, &[0], &[]);
+    late.entry.member = Some(device("bob"));
+    assert_eq!(nodes[1].append_commit(late).await.unwrap(), Appended::NotMember);
+    assert!(accepted(says(&nodes[0], room, 3, "alice").await));
+    let page = read(&nodes[1], room, Some("bob"), 1).await.unwrap();
+    assert_eq!((page.entries.last().unwrap().sequence, page.head, page.epoch), (5, 5, 3));
+    assert_eq!(numbers(&nodes[1], room, "bob", 5).await, Some(vec![]));
+    // Somebody else at a leaf that was left, and Bob again.
+    let again = [place(1, "dana"), place(2, "bob")];
+    assert!(accepted(nodes[0].append_commit(change(room, 3, &[3], &again)).await.unwrap()));
+    assert_eq!((standing("carol").await, standing("dana").await), (Standing::Removed, Standing::Member));
+    assert_eq!(numbers(&nodes[1], room, "bob", 6).await, Some(vec![7]));
+    assert_eq!(numbers(&nodes[1], room, "bob", 3).await, Some(vec![4, 5]));
+    assert_eq!(numbers(&nodes[1], room, "alice", 0).await, Some((1..=7).collect()));
+}
+
+pub(crate) async fn what_comes_with_a_removal_is_before_it_or_refused(database: &Database) {
+    let nodes = [database.node(), database.node()];
+    let room = listed(&nodes[0]).await;
+    nodes[0].append_commit(change(room, 0, &[], &[place(1, "bob")])).await.unwrap();
+    let talking = {
+        let node = nodes[1].clone();
+        tokio::spawn(async move {
+            let mut last = 0;
+            loop {
+                match says(&node, room, 1, "bob").await {
+                    Appended::Accepted(receipt) => last = receipt.sequence,
+                    other => return (last, other),
+                }
+            }
+        })
+    };
+    while read(&nodes[0], room, None, 0).await.unwrap().head < 5 {
+        tokio::task::yield_now().await;
+    }
+    let Appended::Accepted(removal) = nodes[0].append_commit(change(room, 1, &[1], &[])).await.unwrap() else {
+        panic!("not accepted")
+    };
+    let (last, refused) = talking.await.unwrap();
+    assert_eq!(refused, Appended::NotMember);
+    assert_eq!(last + 1, removal.sequence, "nothing of Bob's is after his removal");
+}
+
+pub(crate) async fn a_device_claims_of_one_user_a_few_times_an_hour(database: &Database) {
+    let nodes = [database.node(), database.node()];
+    let hour = 3_600;
+    let packages = (0..20).map(|id| {
+        let (checked, message) = package(id);
+        (CheckedKeyPackage { not_after: 10 * hour, ..checked }, message)
+    });
+    nodes[0].publish(&device("alice"), packages.collect(), Publication::Add, 1_000, NOW).await.unwrap();
+    let races = (0..8usize).map(|number| {
+        let node = nodes[number % 2].clone();
+        tokio::spawn(async move { claim(&node, "bob", hour + 5).await })
+    });
+    let mut given = BTreeSet::new();
+    for race in races.collect::<Vec<_>>() {
+        if let Some(offers) = race.await.unwrap() {
+            let [Offer::OneTime(message)] = offers.as_slice() else { panic!("{offers:?}") };
+            assert!(given.insert(message.clone()));
+        }
+    }
+    assert_eq!(given.len(), 3);
+    let left = || async { nodes[0].stock(&device("alice"), hour).await.unwrap().suites[0].one_time };
+    assert_eq!(left().await, 17, "a refused claim takes nothing");
+    assert_eq!(claim(&nodes[0], "bob", 2 * hour - 1).await, None);
+    assert!(claim(&nodes[0], "carol", 2 * hour - 1).await.is_some());
+    assert!(claim(&nodes[1], "bob", 2 * hour).await.is_some());
+    assert_eq!(left().await, 15);
 }

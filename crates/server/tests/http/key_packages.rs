@@ -146,3 +146,23 @@ async fn unknown_users_and_strangers_are_refused() {
     let error = stranger.room(&room("meeting")).await.unwrap_err();
     assert_eq!(error.code(), Some(Code::WrongName));
 }
+
+#[tokio::test]
+async fn who_claims_too_often_is_told_when_to_come_back() {
+    let world = World::with(|config| config.limits.claims = 2).await;
+    let (alice, bob) = (world.connect("alice/phone"), world.connect("bob/phone"));
+    alice.publish_key_packages((0..5).map(key_package).collect()).await.unwrap();
+    claim(&bob, "alice").await;
+    claim(&bob, "alice").await;
+    let http = reqwest::Client::new();
+    let request = http.post(format!("{}/v1/users/alice/key-packages/claim", world.server.url()));
+    let request = request.bearer_auth(world.token("bob/phone").await).header("content-type", "application/json");
+    let answer = request.body(format!(r#"{{"cipher_suite":{}}}"#, SUITE.0)).send().await.unwrap();
+    let next_hour = 3_600 - NOW % 3_600;
+    assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (429, &next_hour.into()));
+    assert_eq!(alice.stock().await.unwrap().suites[0].one_time, 3);
+    claim(&world.connect("carol/phone"), "alice").await;
+    world.clock.0.store(NOW + next_hour, Ordering::SeqCst);
+    let error = bob.claim_key_packages(&device("alice/any").user(), SUITE.0).await;
+    assert!(error.is_ok(), "{error:?}");
+}

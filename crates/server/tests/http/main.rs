@@ -5,6 +5,7 @@ mod durability;
 mod key_packages;
 mod live;
 mod malformed;
+mod members;
 mod messages;
 mod protocol;
 mod reports;

@@ -19,23 +19,24 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::world::{NOW, SUITE, World, bundle, device, founding, group_info, key, key_package, room};
 
-const INPUTS: Inputs<'static> = Inputs::at(NOW);
-const OUTSIDE: GroupInfoContent = GroupInfoContent { tree: TreeDelivery::OutOfBand, external: ExternalJoins::Allowed };
+pub(crate) const INPUTS: Inputs<'static> = Inputs::at(NOW);
+pub(crate) const OUTSIDE: GroupInfoContent =
+    GroupInfoContent { tree: TreeDelivery::OutOfBand, external: ExternalJoins::Allowed };
 
 pub(crate) async fn judging() -> World {
     World::with(|config| config.validator = Arc::new(Protocol::new(&RUSTCRYPTO, Config::default()))).await
 }
 
 /// A client with its keys and one key package.
-struct Client {
-    signer: Arc<dyn Signer>,
-    bundle: KeyPackageBundle,
-    connection: Connection,
+pub(crate) struct Client {
+    pub(crate) signer: Arc<dyn Signer>,
+    pub(crate) bundle: KeyPackageBundle,
+    pub(crate) connection: Connection,
     seed: u64,
 }
 
 impl Client {
-    fn new(world: &World, name: &str, seed: u64) -> Self {
+    pub(crate) fn new(world: &World, name: &str, seed: u64) -> Self {
         let mut rng = keyroom_vectors::rng(seed);
         let suite = RUSTCRYPTO.suite(SUITE).unwrap();
         let signer: Arc<dyn Signer> =
@@ -53,12 +54,12 @@ impl Client {
         Self { connection, ..self }
     }
 
-    fn key_package(&self) -> Vec<u8> {
+    pub(crate) fn key_package(&self) -> Vec<u8> {
         MlsMessage::KeyPackage(self.bundle.key_package.clone()).to_bytes()
     }
 
     /// Founds a group and its room.
-    async fn found(&self, name: &str) -> Group {
+    pub(crate) async fn found(&self, name: &str) -> Group {
         let suite = RUSTCRYPTO.suite(SUITE).unwrap();
         let group_id = GroupId::from(name.as_bytes());
         let bundle = KeyPackageBundle::decode(&self.bundle.encode()).unwrap();
@@ -72,7 +73,7 @@ impl Client {
     }
 
     /// A commit that adds these, without ratchet tree anywhere.
-    fn add(&self, group: &mut Group, joiners: &[&Self], seed: u64) -> PendingCommit {
+    pub(crate) fn add(&self, group: &mut Group, joiners: &[&Self], seed: u64) -> PendingCommit {
         let mut rng = keyroom_vectors::rng(seed);
         let mut commit = group.commit().group_info(OUTSIDE).welcome_tree(TreeDelivery::OutOfBand);
         for joiner in joiners {
@@ -81,7 +82,7 @@ impl Client {
         commit.build(self.signer.as_ref(), &INPUTS, &mut rng).unwrap().0
     }
 
-    fn join(&self, welcome: &[u8], tree: &[u8]) -> Group {
+    pub(crate) fn join(&self, welcome: &[u8], tree: &[u8]) -> Group {
         let suite = RUSTCRYPTO.suite(SUITE).unwrap();
         let bundles = [KeyPackageBundle::decode(&self.bundle.encode()).unwrap()];
         let mut options = JoinOptions::new(&bundles);
@@ -97,12 +98,12 @@ fn connection(world: &World, device: DeviceUri, signer: &Arc<dyn Signer>) -> Con
     Connection::new(&world.server.url(), device, Identity::new(SUITE.0, signer.clone())).unwrap()
 }
 
-fn apply(group: &mut Group, pending: PendingCommit) {
+pub(crate) fn apply(group: &mut Group, pending: PendingCommit) {
     let verdict = pending.questions().accept_unseen();
     group.apply(pending.into_staged(), &verdict).unwrap();
 }
 
-fn sent(pending: &PendingCommit, to: &[&str]) -> CommitBundle {
+pub(crate) fn sent(pending: &PendingCommit, to: &[&str]) -> CommitBundle {
     let devices: Vec<_> = to.iter().map(|name| device(&format!("{name}/phone"))).collect();
     let verdict = pending.questions().accept_unseen();
     let delivery = pending.for_atomic_delivery(&verdict).unwrap();
@@ -243,8 +244,11 @@ async fn what_is_not_signed_by_a_member_does_not_move_the_room() {
     bob.connection.publish_key_packages(vec![bob.key_package()]).await.unwrap();
     let mut group = alice.found("meeting").await;
 
+    let by_eve = eve.connection.commit(&meeting, &bundle("meeting", 0, 1), &key("e")).await.unwrap_err();
+    assert_eq!(by_eve.code(), Some(Code::NotMember));
+    // Even from a member's device.
     let refused = async |bundle: &CommitBundle| {
-        let error = eve.connection.commit(&meeting, bundle, &key("e")).await.unwrap_err();
+        let error = alice.connection.commit(&meeting, bundle, &key("e")).await.unwrap_err();
         error.code().unwrap()
     };
     assert_eq!(refused(&bundle("meeting", 0, 1)).await, Code::Invalid);
@@ -267,7 +271,7 @@ async fn what_is_not_signed_by_a_member_does_not_move_the_room() {
     let mut evil = eve.found("other").await;
     let remove = Proposal::Remove { removed: LeafIndex(0) };
     let foreign = evil.propose(remove, b"", eve.signer.as_ref(), &INPUTS, &mut rng).unwrap();
-    let error = eve.connection.send_message(&meeting, foreign.message, &key("f")).await.unwrap_err();
+    let error = alice.connection.send_message(&meeting, foreign.message, &key("f")).await.unwrap_err();
     assert_eq!(error.code(), Some(Code::Invalid));
 
     assert_eq!(alice.connection.room(&meeting).await.unwrap(), RoomStatus { epoch: 0, head: 0, closed: None });

@@ -1,0 +1,130 @@
+//! Who may do what in a room.
+//!
+//! A room whose handshakes the server can read has a roster, which follows from the commits that it has
+//! judged and from nothing that a request says. Members send, and read from the commit that brought them in
+//! on; who was removed reads up to the commit that did it. Everybody else may do what the group lets
+//! newcomers do: if the GroupInfo of the present epoch has `external_pub`, they may have it and send an external
+//! commit, or propose themselves; an external sender of the group may propose. All of it under their own name
+//! and key. To a stranger, a room that admits nobody does not exist, except that its name is taken.
+
+use keyroom_api::{Conflict, DeviceUri, RoomUri};
+use keyroom_wire::{Decode, ExtensionType, GroupInfo, MlsMessage};
+
+use super::Delivery;
+use super::key_packages::check_owner;
+use crate::framed::{Author, Framed, Wrapping};
+use crate::{LedgerError, Refusal, RoomRecord, Standing};
+
+impl Delivery {
+    /// A room, whoever asks.
+    pub(super) async fn find(&self, caller: &DeviceUri, room: &RoomUri) -> Result<RoomRecord, Refusal> {
+        self.own_host(room.host())?;
+        self.ledger.room(room, caller).await?.ok_or(Refusal::UnknownRoom)
+    }
+
+    /// A room that the caller has been in.
+    pub(super) async fn find_as_reader(&self, caller: &DeviceUri, room: &RoomUri) -> Result<RoomRecord, Refusal> {
+        let found = self.find(caller, room).await?;
+        match found.standing {
+            Standing::Unlisted | Standing::Member | Standing::Removed => Ok(found),
+            Standing::Stranger => Err(self.stranger(&found).await?),
+        }
+    }
+
+    /// Whether somebody who is not in the room may see its present epoch and come in.
+    pub(super) async fn check_open(&self, room: &RoomRecord) -> Result<(), Refusal> {
+        match room.standing {
+            Standing::Unlisted | Standing::Member => Ok(()),
+            Standing::Removed | Standing::Stranger if self.is_open(room).await? => Ok(()),
+            Standing::Removed => Err(Refusal::NotMember),
+            Standing::Stranger => Err(Refusal::UnknownRoom),
+        }
+    }
+
+    /// What somebody is told who is not in the room and wants what members may.
+    async fn stranger(&self, room: &RoomRecord) -> Result<Refusal, Refusal> {
+        Ok(if self.is_open(room).await? { Refusal::NotMember } else { Refusal::UnknownRoom })
+    }
+
+    /// Whether the group lets newcomers in: the GroupInfo of its epoch says how.
+    async fn is_open(&self, room: &RoomRecord) -> Result<bool, Refusal> {
+        match self.ledger.group_info(room.id, room.status.epoch).await? {
+            Some(kept) => Ok(self.read_group_info(&kept.group_info)?.extensions.contains(ExtensionType::EXTERNAL_PUB)),
+            // Another epoch has begun: as long as nothing says otherwise, nobody comes in.
+            None => Ok(false),
+        }
+    }
+
+    /// A GroupInfo that was judged when it came.
+    pub(super) fn read_group_info(&self, message: &[u8]) -> Result<GroupInfo, Refusal> {
+        match MlsMessage::from_bytes(message, &self.limits.wire()) {
+            Ok(MlsMessage::GroupInfo(info)) => Ok(info),
+            Ok(_) | Err(_) => Err(LedgerError::Corrupt.into()),
+        }
+    }
+
+    /// Whether the caller may send this message at all; and who must still be a member when it is appended.
+    pub(super) async fn check_author(
+        &self,
+        caller: &DeviceUri,
+        room: &RoomRecord,
+        framed: &Framed,
+        message: &[u8],
+    ) -> Result<Option<DeviceUri>, Refusal> {
+        match (framed.author, room.standing) {
+            (Author::Member, Standing::Unlisted) => Ok(None),
+            (Author::Member, Standing::Member) => Ok(Some(caller.clone())),
+            (Author::Member, Standing::Removed) => Err(Refusal::NotMember),
+            (Author::Member, Standing::Stranger) => Err(self.stranger(room).await?),
+            (Author::External, Standing::Stranger) => self.check_external(caller, room, framed, message).await,
+            (Author::NewMember, Standing::Unlisted) | (Author::External, _) => Ok(None),
+            (Author::NewMember, _) => match self.is_open(room).await? {
+                true => Ok(None),
+                false if room.standing == Standing::Stranger => Err(Refusal::UnknownRoom),
+                false => Err(Refusal::NotMember),
+            },
+        }
+    }
+
+    /// Whom the group lets propose may know of it, and no other stranger, whatever it says that it is.
+    async fn check_external(
+        &self,
+        caller: &DeviceUri,
+        room: &RoomRecord,
+        framed: &Framed,
+        message: &[u8],
+    ) -> Result<Option<DeviceUri>, Refusal> {
+        if framed.group_id == room.group_id && framed.epoch == room.status.epoch {
+            match self.check_outsider(caller, room, framed, message).await {
+                Ok(()) => return Ok(None),
+                Err(Refusal::Unavailable(error)) => return Err(error.into()),
+                Err(_) => {}
+            }
+        }
+        Err(self.stranger(room).await?)
+    }
+
+    /// A message from outside the group is taken only from the device whose name and key it bears.
+    pub(super) async fn check_outsider(
+        &self,
+        caller: &DeviceUri,
+        room: &RoomRecord,
+        framed: &Framed,
+        message: &[u8],
+    ) -> Result<(), Refusal> {
+        if framed.author == Author::Member || framed.wrapping == Wrapping::Private {
+            return Ok(());
+        }
+        let owner = self.current_view(room, framed.epoch).await?.outsider(message)?;
+        let keys = self.accounts.keys(caller).await?;
+        Ok(check_owner(&owner, caller, &keys)?)
+    }
+}
+
+/// A conflict as somebody may see it who is not in the room.
+pub(super) fn conflict_for(room: &RoomRecord, conflict: Conflict) -> Conflict {
+    match room.standing {
+        Standing::Unlisted | Standing::Member => conflict,
+        Standing::Removed | Standing::Stranger => Conflict { commit: None, commit_sequence: None, ..conflict },
+    }
+}
