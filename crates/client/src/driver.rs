@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyroom_api::{ClientError, DeviceUri, Identity, LiveEvent, LogEntry, MailboxItem, RoomUri, Stock};
+use keyroom_api::{ClientError, Closure, DeviceUri, Identity, LiveEvent, LogEntry, MailboxItem, RoomUri, Stock};
 use keyroom_store::{Scan, Store, StoreError};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
@@ -411,8 +411,17 @@ impl Driver {
             LiveEvent::Mailbox(item) => self.mail(item),
             LiveEvent::KeyPackagesLow { .. } => self.ask_stock(Request::Stock),
             // That it is out, the commit has shown.
-            LiveEvent::CaughtUp { .. } | LiveEvent::Closed { .. } | LiveEvent::Left { .. } => {}
+            LiveEvent::Closed { room, closure } => self.closed(&room, closure),
+            LiveEvent::CaughtUp { .. } | LiveEvent::Left { .. } => {}
         }
+    }
+
+    fn closed(&mut self, uri: &RoomUri, closure: Closure) {
+        let Some(slot) = self.rooms.get_mut(uri).filter(|slot| !slot.stale) else { return };
+        if let Err(error) = slot.room.close(closure) {
+            self.trouble(uri, &error);
+        }
+        self.pass_on(uri);
     }
 
     fn entry(&mut self, uri: &RoomUri, entry: &LogEntry) {

@@ -1,6 +1,6 @@
 //! What a room tells.
 
-use keyroom_api::DeviceUri;
+use keyroom_api::{DeviceUri, RoomUri};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -93,13 +93,21 @@ pub enum Event {
         /// Who committed that.
         by: Option<DeviceUri>,
     },
-    /// The log holds a commit that this device cannot follow: the room stands still until it is
-    /// joined again.
+    /// The log holds a commit that this device cannot follow. It has been reported to the server; the
+    /// room stands still until it is joined again, or is [closed](Self::Closed) for all.
     Halted {
         /// Its place in the log.
         sequence: u64,
         /// Why.
         why: Error,
+    },
+    /// The room takes nothing more: a commit has ended its group, or enough members have reported that
+    /// they cannot follow one. Told again when it gets a successor.
+    Closed {
+        /// The place of that commit in the log.
+        sequence: u64,
+        /// The room in which it goes on, if there is one.
+        successor: Option<RoomUri>,
     },
     /// Events came faster than they were taken; the history has all texts.
     Missed {

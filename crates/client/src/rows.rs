@@ -79,6 +79,11 @@ pub(crate) enum Handshake {
         bundle: Vec<u8>,
         epoch: u64,
     },
+    /// A `Report` of the commit at which the room has halted.
+    Report {
+        #[serde(with = "base64_bytes")]
+        report: Vec<u8>,
+    },
     /// A commit, as a `CommitBundle`, that does what these entries of the outbox ask for.
     Commit {
         #[serde(with = "base64_bytes")]

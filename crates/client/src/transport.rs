@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use keyroom_api::{
     ClientError, CommitBundle, Connection, DeviceClaim, DeviceUri, EpochInfo, Host, IdempotencyKey, Identity, Live,
-    LiveEvent, LogPage, Receipt, RoomBundle, RoomStatus, RoomUri, Stock, UserUri,
+    LiveEvent, LogPage, Receipt, Report, ReportReceipt, RoomBundle, RoomStatus, RoomUri, Stock, UserUri,
 };
 
 /// A future that can be kept in a list of futures.
@@ -75,6 +75,13 @@ pub enum Request {
         /// Its place.
         sequence: u64,
     },
+    /// Report a commit that this device cannot follow.
+    Report {
+        /// The room.
+        room: RoomUri,
+        /// What is reported, signed.
+        report: Report,
+    },
     /// The log of a room after a cursor.
     Log {
         /// The room.
@@ -101,6 +108,8 @@ pub enum Answer {
     Stock(Stock),
     /// To [`Request::Acknowledge`].
     Acknowledged,
+    /// To [`Request::Report`].
+    Reported(ReportReceipt),
     /// To [`Request::Log`].
     Log(LogPage),
 }
@@ -178,6 +187,7 @@ async fn ask(to: &Connection, request: Request) -> Result<Answer, ClientError> {
             to.acknowledge(sequence).await?;
             Answer::Acknowledged
         }
+        Request::Report { room, report } => Answer::Reported(to.report(&room, &report).await?),
         Request::Log { room, after } => Answer::Log(to.log(&room, after, Duration::ZERO).await?),
     })
 }

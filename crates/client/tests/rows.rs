@@ -60,6 +60,41 @@ async fn row_080_the_keys_of_a_last_resort_stay_as_it_may_be_used_again() {
     assert!(before.is_subset(&after));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_report_a_commit_that_they_cannot_follow_and_the_room_ends_there() {
+    let world = World::new().await;
+    let (alice, bob) = (world.client("alice").await, world.client("bob").await);
+    let room = alice.create_room("meeting").await.unwrap();
+    room.invite("bob").await.unwrap();
+    let there = bob.entered("meeting").await.unwrap();
+    let mut mallory = Insider::enter(&world, &room).await;
+    reaches(&room, 2).await;
+    reaches(&there, 2).await;
+    let mut events = [room.events(), there.events()];
+    let sequence = mallory.breaks(&room).await;
+    for events in &mut events {
+        let mut halted = false;
+        loop {
+            match events.next().await.unwrap() {
+                Event::Halted { sequence: at, why } => {
+                    assert_eq!(at, sequence);
+                    assert_eq!(why, Error::Protocol(ProtocolError::Rule(Rule::ConfirmationTag)));
+                    halted = true;
+                }
+                Event::Closed { sequence: at, successor } => {
+                    assert_eq!((at, successor, halted), (sequence, None, true));
+                    break;
+                }
+                _ => {}
+            }
+        }
+    }
+    let closed = mallory.connection.room(room.uri()).await.unwrap().closed.unwrap();
+    assert_eq!(closed.at, sequence);
+    // What was said before is still there.
+    assert!(room.history(None, 10).await.is_ok());
+}
+
 /// A transport that answers the question for one room with another's GroupInfo and tree.
 struct Mistaken {
     inner: Arc<dyn Transport>,
@@ -179,6 +214,23 @@ impl Insider {
         let verdict = join.questions().accept_unseen();
         let (group, _) = join.accept(&verdict).unwrap();
         Self { group, signer, connection, rng }
+    }
+
+    /// Commits with a confirmation tag that is wrong, which the server cannot see, and says where the
+    /// commit is in the log.
+    async fn breaks(&mut self, room: &Room) -> u64 {
+        let insider = keyroom_insider::Insider::new(&self.group, self.signer.as_ref());
+        let auth = |auth: &mut keyroom_wire::FramedContentAuthData| auth.confirmation_tag = Some(vec![7; 32].into());
+        let change = keyroom_insider::Alter { auth: Some(Box::new(auth)), ..Default::default() };
+        let made = insider.commit(Vec::new(), &change, &mut self.rng);
+        let fits = |info: &mut keyroom_wire::GroupInfo| {
+            info.confirmation_tag = made.message.auth.confirmation_tag.clone().unwrap();
+            info.extensions = keyroom_wire::Extensions::new();
+        };
+        let info = made.group_info(self.group.own_leaf(), self.signer.as_ref(), fits, &mut self.rng);
+        let group_info = keyroom_wire::Encode::to_bytes(&keyroom_wire::MlsMessage::GroupInfo(info));
+        let bundle = CommitBundle { commit: made.bytes(), group_info, welcomes: Vec::new() };
+        self.connection.commit(room.uri(), &bundle, &key("broken")).await.unwrap().sequence
     }
 
     /// Encrypts a payload with the next key and sends it.

@@ -1,6 +1,10 @@
 //! What comes in by the log.
 
-use keyroom_api::{Bundle as _, CommitBundle, DeviceUri, EntryKind, LogEntry};
+use keyroom_api::{
+    Bundle as _, Closure, Code, CommitBundle, DeviceUri, EntryKind, LogEntry, REPORT_LABEL, Report, ReportContent,
+    ReportReason,
+};
+use keyroom_crypto::labels::sign_with_label;
 use keyroom_mls::config::Inputs;
 use keyroom_mls::error::{Error as ProtocolError, NotYet, Refusal, Rule};
 use keyroom_mls::group::{Applied, Group, Received, StagedCommit};
@@ -46,7 +50,9 @@ impl Room {
         match self.row.phase {
             Phase::Active => self.entry_of_member(entry, env)?,
             Phase::Joining => self.entry_of_joiner(entry)?,
-            Phase::Creating | Phase::Wanted | Phase::Removed | Phase::Halted => {}
+            // What comes after is not for this device; but the end of the room is.
+            Phase::Halted => self.row.cursor = entry.sequence,
+            Phase::Creating | Phase::Wanted | Phase::Removed => {}
         }
         Ok(Taken::Yes)
     }
@@ -75,7 +81,7 @@ impl Room {
                 self.hear_proposal(&entry.message);
                 Ok(())
             }
-            Err(error @ (Error::Protocol(_) | Error::Rejected)) => self.unreadable(entry, error),
+            Err(error @ (Error::Protocol(_) | Error::Rejected)) => self.unreadable(entry, error, env),
             Err(error) => Err(error),
         }
     }
@@ -129,7 +135,7 @@ impl Room {
                 self.new_epoch(epoch, event, own, changes)
             }
             Applied::Removed => self.out(by, changes),
-            Applied::Reinitialised(_) => self.halt(sequence, Usage::Removed.into(), Some(changes)),
+            Applied::Reinitialised(_) => self.halt(sequence, Usage::Removed.into(), Some(changes), None),
         }
     }
 
@@ -179,10 +185,11 @@ impl Room {
 
     /// An entry that cannot be read. A text that is lost leaves the room as it was; a commit that
     /// cannot be followed is the end of this device's view of it.
-    fn unreadable(&mut self, entry: &LogEntry, error: Error) -> Result<(), Error> {
+    fn unreadable(&mut self, entry: &LogEntry, error: Error, env: &mut Env) -> Result<(), Error> {
         let sequence = entry.sequence;
         if entry.kind == EntryKind::Commit {
-            return self.halt(sequence, error, None);
+            let report = self.report_of(entry, &error, env)?;
+            return self.halt(sequence, error, None, report);
         }
         let why = reason(&error, entry.epoch, self.row.joined);
         self.skip(sequence)?;
@@ -190,10 +197,60 @@ impl Room {
         Ok(())
     }
 
-    fn halt(&mut self, sequence: u64, why: Error, changes: Option<ChangeSet>) -> Result<(), Error> {
+    /// The word of this member that it cannot follow a commit of its epoch; nothing about any other one.
+    fn report_of(&mut self, entry: &LogEntry, error: &Error, env: &mut Env) -> Result<Option<Report>, Error> {
+        let (room, reason) = (self.row.room.clone(), report_reason(error));
+        let LogEntry { sequence, epoch, .. } = *entry;
+        self.with_group(|group, context| {
+            if group.epoch() != epoch {
+                return Ok(None);
+            }
+            let leaf = group.own_leaf().0;
+            let content = ReportContent { room, commit: entry.message.clone(), sequence, epoch, leaf, reason };
+            let signer = context.signer.as_ref();
+            let signature = sign_with_label(signer, REPORT_LABEL, &content.to_bytes(), &mut env.rng)
+                .map_err(|error| Error::Protocol(error.into()))?;
+            Ok(Some(Report { sequence, epoch, leaf, reason, signature: signature.as_slice().to_vec() }))
+        })
+    }
+
+    /// The server has counted our report, or has no use for it.
+    pub(super) fn reported(&mut self, closed: Option<Closure>) -> Result<(), Error> {
+        let change = self.drop_handshake(Transaction::new());
+        self.store(change)?;
+        closed.map_or(Ok(()), |closure| self.close(closure))
+    }
+
+    /// The room has ended, or its end has got a successor.
+    pub(crate) fn close(&mut self, closure: Closure) -> Result<(), Error> {
+        if self.closure.as_ref() == Some(&closure) {
+            return Ok(());
+        }
+        if self.row.phase == Phase::Active {
+            self.row.phase = Phase::Halted;
+            let change = self.drop_handshake(Transaction::new());
+            let (change, outputs) = self.empty_outbox(change, &Error::Refused(Code::Closed))?;
+            self.store(change)?;
+            self.outputs.extend(outputs);
+        }
+        self.tell(Event::Closed { sequence: closure.at, successor: closure.successor.clone() });
+        self.closure = Some(closure);
+        Ok(())
+    }
+
+    fn halt(
+        &mut self,
+        sequence: u64,
+        why: Error,
+        changes: Option<ChangeSet>,
+        report: Option<Report>,
+    ) -> Result<(), Error> {
         self.row.phase = Phase::Halted;
         let change = changes.into_iter().fold(Transaction::new(), Transaction::change);
-        let change = self.drop_handshake(change);
+        let change = match report {
+            Some(report) => self.put_handshake(change, Handshake::Report { report: report.to_bytes() })?,
+            None => self.drop_handshake(change),
+        };
         let (change, outputs) = self.empty_outbox(change, &why)?;
         self.store(change)?;
         self.outputs.extend(outputs);
@@ -262,6 +319,17 @@ fn apply(group: &mut Group, context: &Context, staged: StagedCommit, own: bool) 
 fn members(group: &Group, leaves: &[LeafIndex]) -> Result<Vec<DeviceUri>, Error> {
     let found: Result<Vec<Option<Member>>, ProtocolError> = leaves.iter().map(|leaf| group.member(*leaf)).collect();
     Ok(devices(found?.iter().flatten()))
+}
+
+/// What is wrong with a commit, in the words of a report.
+fn report_reason(error: &Error) -> ReportReason {
+    match error {
+        Error::Protocol(ProtocolError::Rule(Rule::MembershipTag)) => ReportReason::MembershipTag,
+        Error::Protocol(ProtocolError::Rule(Rule::ConfirmationTag)) => ReportReason::ConfirmationTag,
+        Error::Protocol(ProtocolError::Rule(Rule::PathDecryption | Rule::PathKeyMismatch)) => ReportReason::Path,
+        Error::Protocol(ProtocolError::NotYet(NotYet::Psks(_))) => ReportReason::Psk,
+        _ => ReportReason::Other,
+    }
 }
 
 /// Why a message of `epoch` cannot be read by a device that came in at `joined`.

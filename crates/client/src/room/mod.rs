@@ -20,7 +20,7 @@ pub(crate) use outbox::refused;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use keyroom_api::{DeviceUri, EpochInfo, RoomUri, UserUri};
+use keyroom_api::{Closure, DeviceUri, EpochInfo, RoomUri, UserUri};
 use keyroom_mls::group::{CommitAdvice, ExternalJoins, Group, GroupInfoContent, TreeDelivery};
 use keyroom_store::{RowKey, Scan, Transaction};
 
@@ -67,6 +67,8 @@ pub(crate) struct Room {
     group: Option<Group>,
     handshake: Option<Handshake>,
     outbox: BTreeMap<u64, Outgoing>,
+    /// What is known of the room's end.
+    closure: Option<Closure>,
     /// The epoch into which an external join leads, until its tree is there.
     info: Option<EpochInfo>,
     /// The server has answered the request of the handshake: the log will show what became of it.
@@ -88,6 +90,7 @@ impl Room {
             group: None,
             handshake: None,
             outbox: BTreeMap::new(),
+            closure: None,
             info: None,
             answered: false,
             taken: BTreeSet::new(),
@@ -126,7 +129,8 @@ impl Room {
             Phase::Active => true,
             // Before its commit is taken, the server lets it read nothing.
             Phase::Joining => self.answered,
-            Phase::Creating | Phase::Wanted | Phase::Removed | Phase::Halted => false,
+            Phase::Halted => true,
+            Phase::Creating | Phase::Wanted | Phase::Removed => false,
         };
         member.then_some(self.row.cursor)
     }

@@ -47,6 +47,10 @@ impl Room {
                 let bundle = RoomBundle::from_bytes(bundle, &Limits::default()).map_err(|_| Error::Corrupt)?;
                 Request::CreateRoom { room, bundle }
             }
+            Handshake::Report { report } => {
+                let report = Report::from_bytes(report, &Limits::default()).map_err(|_| Error::Corrupt)?;
+                Request::Report { room, report }
+            }
             Handshake::Join { bundle, .. } | Handshake::Commit { bundle, .. } => {
                 let bundle = CommitBundle::from_bytes(bundle, &Limits::default()).map_err(|_| Error::Corrupt)?;
                 let key = self.key_of(&bundle.commit)?;
@@ -154,6 +158,7 @@ impl Room {
             (_, Err(error)) if error.is_retryable() => Ok(()),
             (Asked::Handshake, Ok(Answer::Room(_))) => self.created(),
             (Asked::Handshake, Ok(Answer::Accepted(receipt))) => self.handshake_accepted(&receipt),
+            (Asked::Handshake, Ok(Answer::Reported(receipt))) => self.reported(receipt.closed),
             (Asked::Handshake, Err(error)) => self.handshake_refused(&error),
             (Asked::EpochInfo, Ok(Answer::EpochInfo(info))) => {
                 self.info = Some(info);
@@ -217,6 +222,13 @@ impl Room {
             Some(_) if error.code() == Some(Code::WrongEpoch) => {
                 self.answered = true;
                 Ok(())
+            }
+            Some(Handshake::Report { .. }) => {
+                let closed = match error {
+                    ClientError::Problem(problem) => problem.closed.clone(),
+                    _ => None,
+                };
+                self.reported(closed)
             }
             Some(Handshake::Create { .. }) => self.creation_failed(refused(error)),
             Some(Handshake::Join { .. }) => self.join_failed(refused(error)),
