@@ -206,7 +206,8 @@ impl Room {
                 return Ok(None);
             }
             let leaf = group.own_leaf().0;
-            let content = ReportContent { room, commit: entry.message.clone(), sequence, epoch, leaf, reason };
+            let (room, commit) = (room.clone(), entry.message.clone());
+            let content = ReportContent { room, commit, sequence, epoch, leaf, reason };
             let signer = context.signer.as_ref();
             let signature = sign_with_label(signer, REPORT_LABEL, &content.to_bytes(), &mut env.rng)
                 .map_err(|error| Error::Protocol(error.into()))?;

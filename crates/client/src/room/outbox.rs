@@ -1,7 +1,7 @@
 //! What is to be sent, and what became of it.
 
 use keyroom_api::{
-    Bundle as _, ClientError, Code, CommitBundle, DeviceClaim, IdempotencyKey, Offer, Receipt, RoomBundle,
+    Bundle as _, ClientError, Code, CommitBundle, DeviceClaim, IdempotencyKey, Offer, Receipt, Report, RoomBundle,
 };
 use keyroom_mls::error::{Error as ProtocolError, Usage as ProtocolUsage};
 use keyroom_store::Transaction;
