@@ -29,6 +29,15 @@ pub enum LedgerError {
     Closed,
 }
 
+/// Whether what a ledger has answered survives a loss of power.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Durability {
+    /// Whether each answer waits until what it says is on the disk.
+    pub synchronous: bool,
+    /// The settings that make it so, as the engine tells them.
+    pub settings: String,
+}
+
 /// A ledger's own short name of a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RoomId(pub i64);
@@ -316,6 +325,9 @@ pub enum LogRead {
 ///
 /// A ledger judges no message; that is done before, on the state of an epoch, which never changes.
 pub trait Ledger: Send + Sync {
+    /// What the engine itself says of how it writes now.
+    fn durability(&self) -> Answer<'_, Durability>;
+
     /// Adds or replaces key packages of a device, which becomes known by it. A key package whose
     /// reference was there before is skipped; one of last resort replaces that of its suite. Expired
     /// ones are dropped. `now` is in seconds since 1970-01-01T00:00Z; `most` bounds what is unclaimed.

@@ -19,7 +19,7 @@ use keyroom_api::{DeviceUri, Host, Receipt, RoomStatus};
 pub use feed::Feed;
 pub use trees::TreeFile;
 
-use crate::{Accounts, Bus, Clock, Ledger, LedgerError, Limits, Refusal, Validator};
+use crate::{Accounts, Bus, Clock, Durability, Ledger, LedgerError, Limits, Refusal, Validator};
 use trees::Trees;
 use views::Views;
 
@@ -112,14 +112,15 @@ impl Delivery {
         &self.limits
     }
 
-    /// Asks the ledger for something small.
+    /// Asks the ledger for something small, and how it writes.
     ///
     /// # Errors
     /// [`LedgerError`] when it does not answer.
-    pub async fn health(&self) -> Result<(), LedgerError> {
+    pub async fn health(&self) -> Result<Durability, LedgerError> {
         let nobody = keyroom_api::RoomUri::new(self.host.clone(), "health".parse().map_err(|_| LedgerError::Corrupt)?);
         let device = keyroom_api::UserUri::new(self.host.clone(), nobody.name().clone()).device(nobody.name().clone());
-        self.ledger.room(&nobody, &device).await.map(|_| ())
+        self.ledger.room(&nobody, &device).await?;
+        self.ledger.durability().await
     }
 
     fn own_host(&self, host: &Host) -> Result<(), Refusal> {

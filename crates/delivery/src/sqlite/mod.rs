@@ -28,9 +28,9 @@ use keyroom_crypto::Secret;
 use rusqlite::Connection;
 
 use crate::{
-    Accounts, Answer, Appended, CheckedKeyPackage, Claim, Claims, Created, Entered, Entrance, KeptInfo, Ledger,
-    LedgerError, LogRead, NewCommit, NewEntry, NewReport, NewRoom, Once, Page, Publication, Published, Remembered,
-    Reported, RoomId, RoomRecord, SignatureKey, StateRecord,
+    Accounts, Answer, Appended, CheckedKeyPackage, Claim, Claims, Created, Durability, Entered, Entrance, KeptInfo,
+    Ledger, LedgerError, LogRead, NewCommit, NewEntry, NewReport, NewRoom, Once, Page, Publication, Published,
+    Remembered, Reported, RoomId, RoomRecord, SignatureKey, StateRecord,
 };
 use threads::{Readers, Writer};
 
@@ -87,6 +87,11 @@ impl Sqlite {
 }
 
 impl Ledger for Sqlite {
+    fn durability(&self) -> Answer<'_, Durability> {
+        // Both settings are of a connection: the writer's counts.
+        Box::pin(self.write(|db| schema::durability(db).map(Verdict::Keep)))
+    }
+
     fn publish<'a>(
         &'a self,
         device: &'a DeviceUri,

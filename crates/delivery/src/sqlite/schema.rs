@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::Outcome;
-use crate::LedgerError;
+use crate::{Durability, LedgerError};
 
 /// Version of the tables, in SQLite's `user_version`.
 const VERSION: i64 = 1;
@@ -181,6 +181,21 @@ fn prepare(db: &Connection) -> Outcome<i64> {
     }
     db.execute_batch("COMMIT")?;
     Ok(version.max(i64::from(version == 0) * VERSION))
+}
+
+/// How a connection writes. In WAL mode a transaction is on the disk when it has ended if `synchronous` is
+/// FULL (2) or EXTRA (3).
+pub(super) fn durability(db: &Connection) -> Outcome<Durability> {
+    let level: i64 = db.pragma_query_value(None, "synchronous", |row| row.get(0))?;
+    let journal: String = db.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    let name = match level {
+        0 => "OFF",
+        1 => "NORMAL",
+        2 => "FULL",
+        _ => "EXTRA",
+    };
+    let settings = format!("synchronous={name}, journal_mode={}", journal.to_uppercase());
+    Ok(Durability { synchronous: level >= 2, settings })
 }
 
 /// Opens the file for reading; [`open`] has been there before.

@@ -53,6 +53,7 @@ macro_rules! engines {
 
 engines! {
     sqlite:
+        promises::what_is_answered_is_on_the_disk,
         promises::one_commit_for_each_epoch_also_between_nodes,
         promises::no_gap_in_a_log_that_two_nodes_write,
         promises::a_key_package_is_claimed_once_also_between_nodes,

@@ -126,6 +126,12 @@ async fn publish(ledger: &Arc<dyn Ledger>, name: &str, ids: std::ops::Range<u16>
     ledger.publish(&device(name), packages, Publication::Add, 1_000, NOW).await.unwrap();
 }
 
+pub(crate) async fn what_is_answered_is_on_the_disk(database: &Database) {
+    let durability = database.node().durability().await.unwrap();
+    assert!(durability.synchronous, "{}", durability.settings);
+    assert!(durability.settings.contains("synchronous"), "{}", durability.settings);
+}
+
 pub(crate) async fn one_commit_for_each_epoch_also_between_nodes(database: &Database) {
     let nodes = [database.node(), database.node()];
     let room = room(&nodes[0], "room").await;

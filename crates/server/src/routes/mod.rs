@@ -69,8 +69,9 @@ async fn record(request: Request, next: Next) -> Response {
 }
 
 async fn health(State(app): State<App>) -> Result<Response, Refused> {
-    app.delivery.health().await.map_err(Refusal::from)?;
-    Ok(to_json(StatusCode::OK, &json!({ "status": "ok" })))
+    let health = app.delivery.health().await.map_err(Refusal::from)?;
+    let answer = json!({ "status": "ok", "durable": health.synchronous, "settings": health.settings });
+    Ok(to_json(StatusCode::OK, &answer))
 }
 
 async fn server(State(app): State<App>) -> Response {

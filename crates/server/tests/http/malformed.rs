@@ -233,6 +233,10 @@ async fn health_and_server_need_no_device() {
         let answer = raw.http.get(format!("{}{path}", raw.base)).send().await.unwrap();
         assert_eq!((answer.status().as_u16(), &answer.headers()["content-type"]), (200, &JSON.parse().unwrap()));
     }
+    let health = raw.http.get(format!("{}/healthz", raw.base)).send().await.unwrap().text().await.unwrap();
+    let health: serde_json::Value = serde_json::from_str(&health).unwrap();
+    assert_eq!(health["durable"], true);
+    assert_eq!(health["settings"], "synchronous=FULL, journal_mode=WAL");
     let info = world.connect("alice/phone").server().await.unwrap();
     assert_eq!(info.host.as_str(), "example.org");
 }
