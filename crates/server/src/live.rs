@@ -18,6 +18,10 @@ use crate::refused::Refused;
 /// Longest frame from a client, in bytes: a request is short.
 const LONGEST_REQUEST: usize = 4 << 10;
 
+/// What is read at once of what a client says. Each connection has a buffer of this size, whether it says
+/// anything or not.
+const READ_BUFFER: usize = 2 << 10;
+
 /// How often the other end is asked whether it is there. Two silent intervals end the connection.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
@@ -33,7 +37,8 @@ pub(crate) async fn upgrade(
     let feed = Feed::new(app.delivery.clone(), caller.device)?;
     let over = caller.until.map(|until| Instant::now() + until.saturating_sub(app.delivery.now()));
     let alive = app.alive.upgrade();
-    let upgrade = upgrade.max_message_size(LONGEST_REQUEST).max_frame_size(LONGEST_REQUEST).protocols([LIVE_PROTOCOL]);
+    let upgrade = upgrade.max_message_size(LONGEST_REQUEST).max_frame_size(LONGEST_REQUEST);
+    let upgrade = upgrade.read_buffer_size(READ_BUFFER).protocols([LIVE_PROTOCOL]);
     Ok(upgrade.on_upgrade(move |socket| Live { app, feed, socket, over, _alive: alive }.run()))
 }
 

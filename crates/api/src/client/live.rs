@@ -13,6 +13,9 @@ use zeroize::Zeroizing;
 use super::{ClientError, to_json};
 use crate::{Bundle, LiveEvent, LiveRequest, Problem, RoomUri, Token};
 
+/// What is read at once. The buffer is cleared for every read, so a large one costs time, too.
+const READ_BUFFER: usize = 16 << 10;
+
 /// Live delivery to one device.
 ///
 /// Keep the cursors (the last sequence number of each room and of the mailbox) with what they stand
@@ -35,8 +38,10 @@ impl Live {
             value.set_sensitive(true);
             request.headers_mut().insert(AUTHORIZATION, value);
         }
-        let config =
-            WebSocketConfig::default().max_message_size(Some(limits.message)).max_frame_size(Some(limits.message));
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(limits.message))
+            .max_frame_size(Some(limits.message))
+            .read_buffer_size(READ_BUFFER);
         let (socket, _) = tokio_tungstenite::connect_async_with_config(request, Some(config), true)
             .await
             .map_err(|error| refused(&error))?;
