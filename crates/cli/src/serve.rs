@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use keyroom::Host;
-use keyroom_server::{Config, Server};
+use keyroom_server::{Config, Server, raise_file_limit};
 use tracing_subscriber::EnvFilter;
 
 use crate::failure::Failure;
@@ -38,6 +38,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: Options) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&options.log).map_err(|error| Failure::usage(format!("--log: {error}")))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    raise_file_limit();
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::usage(error.to_string()))?;
     runtime.block_on(serve(options))
 }

@@ -43,6 +43,7 @@ mod app;
 mod authenticate;
 mod body;
 mod config;
+mod files;
 mod live;
 mod parts;
 mod refused;
@@ -51,4 +52,5 @@ mod server;
 
 pub use authenticate::{Admission, Authentication, Candidate, FirstUse, Registrar};
 pub use config::Config;
+pub use files::raise_file_limit;
 pub use server::{Handle, Server, StartError};

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use keyroom_api::Host;
-use keyroom_server::{Authentication, Config, Server};
+use keyroom_server::{Authentication, Config, Server, raise_file_limit};
 use tracing_subscriber::EnvFilter;
 
 /// Serves encrypted rooms: orders and stores messages that it cannot read.
@@ -46,6 +46,7 @@ async fn main() -> ExitCode {
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .with_writer(std::io::stderr)
         .init();
+    raise_file_limit();
     let authentication =
         if arguments.trust_device_header { Authentication::TrustedHeader } else { Authentication::Sessions };
     let config = Config { listen: arguments.listen, authentication, ..Config::new(arguments.host, arguments.database) };
