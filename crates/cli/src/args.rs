@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{chat, demo, inspect, serve};
+use crate::{bench, chat, demo, inspect, serve};
 
 /// End-to-end encrypted groups on Messaging Layer Security (RFC 9420).
 #[derive(Debug, Parser)]
@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Chat(chat::Options),
     /// Show what the bytes of a message say, or where and why they are malformed.
     Inspect(inspect::Options),
+    /// Measure.
+    Bench(bench::Options),
     /// A client of the demonstration.
     #[command(hide = true)]
     DemoClient(demo::ClientOptions),

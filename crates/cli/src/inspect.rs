@@ -7,7 +7,6 @@ mod item;
 mod json;
 mod structs;
 mod text;
-mod time;
 
 use std::path::PathBuf;
 

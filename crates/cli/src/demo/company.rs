@@ -1,47 +1,19 @@
 //! The processes of the demonstration.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use keyroom_wire::CipherSuite;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::time::timeout;
 
 use super::client::{Order, Report};
+use crate::process::this_program;
 
 /// Longest time that one order may take.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// The server, as a process. It ends when this is dropped.
-#[derive(Debug)]
-pub(super) struct ServerProcess {
-    child: Child,
-    /// Where it listens.
-    pub(super) url: String,
-}
-
-impl ServerProcess {
-    /// Starts a server with its database in a folder.
-    pub(super) async fn start(folder: &Path) -> Result<Self, String> {
-        let mut command = this_program()?;
-        command.args(["serve", "--listen", "127.0.0.1:0", "--host", "demo.example", "--log", "warn", "--database"]);
-        command.arg(folder.join("server.db")).stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| format!("the server did not start: {error}"))?;
-        let out = child.stdout.take().ok_or("the server has no output")?;
-        let line = timeout(PATIENCE, BufReader::new(out).lines().next_line()).await;
-        let line = line.map_err(|_| "the server did not start in time")?.map_err(|error| error.to_string())?;
-        let url =
-            line.as_deref().and_then(|line| line.strip_prefix("listening on ")).ok_or("the server did not start")?;
-        Ok(Self { child, url: url.to_owned() })
-    }
-
-    /// Stops it.
-    pub(super) async fn stop(mut self) {
-        let _ = self.child.kill().await;
-    }
-}
 
 /// Where a client plays.
 #[derive(Clone, Debug)]
@@ -110,15 +82,4 @@ impl Actor {
     pub(super) async fn enter_again(self) -> Result<Self, String> {
         Self::enter(self.name, self.scene.clone()).await
     }
-}
-
-fn this_program() -> Result<Command, String> {
-    let program = std::env::current_exe().map_err(|error| format!("this program cannot be found: {error}"))?;
-    let mut command = Command::new(program);
-    command.kill_on_drop(true);
-    // Only what the demonstration itself says counts.
-    for variable in ["KEYROOM_STORE_KEY", "KEYROOM_LOG", "KEYROOM_LISTEN", "KEYROOM_DATABASE", "KEYROOM_HOST"] {
-        command.env_remove(variable);
-    }
-    Ok(command)
 }

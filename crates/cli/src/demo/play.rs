@@ -10,10 +10,11 @@ use keyroom_delivery::{Ledger as _, LogRead, Page, Sqlite};
 use keyroom_wire::CipherSuite;
 
 use super::client::{Order, Report};
-use super::company::{Actor, Scene, ServerProcess};
+use super::company::{Actor, Scene};
 use super::pry::Leaked;
 use super::relay::Relay;
 use super::screen::Screen;
+use crate::process::ServerProcess;
 use crate::suite;
 
 /// Names at the server of the demonstration.
@@ -36,7 +37,14 @@ struct Stage {
 /// Plays all acts.
 pub(super) async fn play(folder: &Path, suite: CipherSuite) -> Result<(), String> {
     let begin = Instant::now();
-    let server = ServerProcess::start(folder).await?;
+    let database = folder.join("server.db");
+    let server = ServerProcess::start(&[
+        "--host".as_ref(),
+        "demo.example".as_ref(),
+        "--database".as_ref(),
+        database.as_os_str(),
+    ])
+    .await?;
     let mut stage = Stage::new(folder, &server.url, suite).await?;
     stage.screen.aside("a server that cannot read, and clients that share nothing but it")?;
 

@@ -4,8 +4,8 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::item::Item;
-use super::time::rfc3339;
 use crate::failure::Failure;
+use crate::time::rfc3339;
 
 /// An item as indented JSON with a line break at the end.
 ///

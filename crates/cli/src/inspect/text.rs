@@ -5,7 +5,7 @@ use std::fmt::Write;
 use keyroom_wire::is_grease;
 
 use super::item::Item;
-use super::time::rfc3339;
+use crate::time::rfc3339;
 
 /// How much of a byte string is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
