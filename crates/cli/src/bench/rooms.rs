@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use keyroom_api::{Bundle as _, CommitBundle, Connection, IdempotencyKey, RoomBundle, RoomUri};
-use keyroom_mls::config::Inputs;
+use keyroom_mls::config::{Config, Inputs};
 use keyroom_mls::group::{
     ExternalJoins, Founder, Group, GroupInfoContent, JoinOptions, PendingCommit, Received, TreeDelivery,
 };
+use keyroom_mls::padding::Padding;
 use keyroom_wire::{Extensions, GroupId};
 
 use super::Plan;
@@ -95,7 +96,9 @@ fn make(name: &str, (index, founder): (usize, &Device), others: &[&Device]) -> R
     let (inputs, rng, signer) = (Inputs::at(now()), &mut rng(), founder.signer.as_ref());
     let group_id = GroupId::from(uri.to_string().as_bytes());
     let who = Founder { bundle: founder.bundle()?, group_id, extensions: Extensions::new() };
-    let made = Group::create(suite()?, who, Arc::default(), &inputs, rng);
+    // So that the length of a message can be chosen to the byte.
+    let config = Config { padding: Padding::None, ..Config::default() };
+    let made = Group::create(suite()?, who, Arc::new(config), &inputs, rng);
     let (mut group, _) = made.map_err(told("a group"))?;
     let info = group.group_info(FOR_SERVER, signer, rng).map_err(told("a group"))?;
     let founding = RoomBundle::new(info, Some(group.ratchet_tree().map_err(told("a group"))?));
