@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use keyroom_api::{Bundle as _, CommitBundle, Connection, IdempotencyKey, RoomBundle, RoomUri};
+use keyroom_api::{Bundle as _, CommitBundle, Connection, RoomBundle, RoomUri};
 use keyroom_mls::config::{Config, Inputs};
 use keyroom_mls::group::{
     ExternalJoins, Founder, Group, GroupInfoContent, JoinOptions, PendingCommit, Received, TreeDelivery,
@@ -116,7 +116,8 @@ fn make(name: &str, (index, founder): (usize, &Device), others: &[&Device]) -> R
 async fn announce(made: Made, connection: &Connection) -> Result<Room, String> {
     let Made { room, founding, addition } = made;
     connection.create_room(&room.uri, &founding).await.map_err(told("a room"))?;
-    connection.commit(&room.uri, &addition, &key(0)?).await.map_err(told("the members of a room"))?;
+    let key = room.uri.name().to_string().parse().map_err(told("a key"))?;
+    connection.commit(&room.uri, &addition, &key).await.map_err(told("the members of a room"))?;
     Ok(room)
 }
 
@@ -167,11 +168,6 @@ pub(super) fn messages(group: &mut Group, device: &Device, count: usize, size: u
         return Err("a message has another length than it should".into());
     }
     Ok(messages)
-}
-
-/// An idempotency key.
-pub(super) fn key(number: u64) -> Result<IdempotencyKey, String> {
-    format!("k{number}").parse().map_err(told("a key"))
 }
 
 fn bundle(pending: &PendingCommit) -> Result<CommitBundle, String> {
