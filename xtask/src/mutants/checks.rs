@@ -26,7 +26,7 @@ const FOLDER: &str = "crates/mls/src/";
 /// A provider of which the tests above know nothing; its own tests run against official vectors.
 pub(super) const LEFT_OUT: &str = "crates/awslc/";
 /// Files of tests all of which are asked where no test of the row has noticed; the others take long.
-const QUICK: [&str; 7] = ["rows", "rules", "group", "public_group", "storage", "advice", "backlog"];
+const QUICK: [&str; 8] = ["rows", "rules", "group", "public_group", "storage", "advice", "backlog", "self_remove"];
 
 /// A check with the tests that must notice when it is gone.
 struct Check<'a> {
