@@ -75,7 +75,7 @@ fn request(challenge: &Challenge, name: &str, signer: &dyn Signer) -> SessionReq
 }
 
 async fn keys(world: &World, name: &str) -> Vec<SignatureKey> {
-    world.database().keys(&device(name)).await.unwrap()
+    world.accounts().await.keys(&device(name)).await.unwrap()
 }
 
 #[tokio::test]
