@@ -1,6 +1,7 @@
-//! Chores of the workspace: `cargo xtask purity`, `conformance` and `mutants`.
+//! Chores of the workspace: `cargo xtask purity`, `conformance`, `mutants` and `crash`.
 
 mod conformance;
+mod crash;
 mod index;
 mod mutants;
 mod purity;
@@ -16,6 +17,8 @@ chores:
   conformance    check that rows, errors, code and tests fit together
                  --write    write docs/conformance.md anew
   mutants        take checks out, one at a time, and see whether a test fails; `mutants --help` says more
+  crash          kill keyroomd under load and check that nothing acknowledged is lost, nothing is twice
+                 and no group is stuck; `crash --help` says more
 ";
 
 fn main() -> ExitCode {
@@ -24,6 +27,7 @@ fn main() -> ExitCode {
         Some((chore, [])) if chore == "purity" => purity::run(),
         Some((chore, rest)) if chore == "conformance" => conformance::run(rest),
         Some((chore, rest)) if chore == "mutants" => mutants::run(rest),
+        Some((chore, rest)) if chore == "crash" => crash::run(rest),
         _ => {
             say(USAGE);
             return ExitCode::from(2);

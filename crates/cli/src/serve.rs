@@ -1,11 +1,10 @@
 //! `keyroom serve`: a server in this process.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use clap::Args;
 use keyroom::Host;
-use keyroom_server::{Config, Server, raise_file_limit};
+use keyroom_server::{Config, Database, Server, raise_file_limit};
 use tracing_subscriber::EnvFilter;
 
 use crate::failure::Failure;
@@ -21,9 +20,10 @@ pub(crate) struct Options {
     #[arg(long, env = "KEYROOM_LISTEN", default_value = "127.0.0.1:8440")]
     listen: SocketAddr,
 
-    /// Database file; created if it is not there.
-    #[arg(long, env = "KEYROOM_DATABASE", default_value = "keyroom.db")]
-    database: PathBuf,
+    /// A SQLite file, created if it is not there, or the address of a PostgreSQL database:
+    /// postgres://user:password@host/name. For several servers on one database see keyroomd.
+    #[arg(long, env = "KEYROOM_DATABASE", hide_env_values = true, default_value = "keyroom.db")]
+    database: Database,
 
     /// Host in the names of users, devices and rooms.
     #[arg(long, env = "KEYROOM_HOST", default_value = "localhost")]

@@ -27,6 +27,12 @@ pub enum LedgerError {
     /// The ledger has been shut down.
     #[error("the ledger is closed")]
     Closed,
+    /// The address of a database cannot be read.
+    #[error("the address of the database cannot be read")]
+    Address,
+    /// The database is set so that a loss of power may lose what it has acknowledged.
+    #[error("the database may lose what it has acknowledged: fsync, full_page_writes or synchronous_commit is off")]
+    NotDurable,
 }
 
 /// Whether what a ledger has answered survives a loss of power.

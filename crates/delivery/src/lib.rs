@@ -1,8 +1,10 @@
 //! The Delivery Service: it orders and stores, and is trusted with neither content nor identity.
 //!
 //! [`Delivery`] holds the rules: what is checked before something becomes true, and who is woken after.
-//! What is true stands in a [`Ledger`], and by which keys devices are known in its [`Accounts`]; [`Sqlite`] is the embedded one. A [`Bus`] carries wake-ups, which
-//! are hints and nothing more. A [`Validator`] judges messages with the half of MLS that has no
+//! What is true stands in a [`Ledger`], and by which keys devices are known in its [`Accounts`];
+//! [`Sqlite`] is the embedded engine, [`Postgres`] that of several nodes. A [`Bus`] carries wake-ups,
+//! which are hints and nothing more: [`LocalBus`] within a process, [`NatsBus`] between nodes. A
+//! [`Validator`] judges messages with the half of MLS that has no
 //! secrets. Time, limits and the host's name are passed in. How devices reach it over a network, and
 //! how they prove who they are, is the business of `keyroom-server`.
 //!
@@ -40,6 +42,7 @@ mod bus;
 mod framed;
 mod ledger;
 mod limits;
+mod postgres;
 mod protocol;
 mod refusal;
 mod roster;
@@ -50,7 +53,7 @@ mod validator;
 mod welcome;
 
 pub use accounts::{Accounts, Entered, Entrance, SignatureKey};
-pub use bus::{Bus, LocalBus, Subscription, Topic};
+pub use bus::{Bus, LocalBus, NatsBus, NatsError, Subscription, Topic};
 pub use keyroom_api as api;
 pub use ledger::{
     Answer, Appended, Claim, Claims, Created, Durability, KeptInfo, Ledger, LedgerError, LogRead, NewCommit, NewEntry,
@@ -58,6 +61,7 @@ pub use ledger::{
     RoomRecord,
 };
 pub use limits::{Clock, Limits, SystemClock};
+pub use postgres::{Durable, Postgres, PostgresOptions};
 pub use protocol::Protocol;
 pub use refusal::Refusal;
 pub use roster::{Place, Reach, RosterChange, Span, Standing};

@@ -1,5 +1,5 @@
 //! A Keyroom server: the Delivery Service over HTTP and WebSocket, in one process with an embedded
-//! database.
+//! database, or in several on one PostgreSQL.
 //!
 //! [`Server::start`] runs it inside another program (tests, a demonstration); the binary `keyroomd` is
 //! a thin shell around it. The paths and bodies are described on the first page of `keyroom-api`; the
@@ -51,6 +51,6 @@ mod routes;
 mod server;
 
 pub use authenticate::{Admission, Authentication, Candidate, FirstUse, Registrar};
-pub use config::Config;
+pub use config::{Config, Database};
 pub use files::raise_file_limit;
 pub use server::{Handle, Server, StartError};

@@ -1,12 +1,14 @@
 //! `keyroomd`: a Keyroom server in one process.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
-use clap::Parser;
+use clap::{Args, Parser};
 use keyroom_api::Host;
-use keyroom_server::{Authentication, Config, Server, raise_file_limit};
+use keyroom_delivery::{NatsBus, NatsError};
+use keyroom_server::{Authentication, Config, Database, Server, raise_file_limit};
 use tracing_subscriber::EnvFilter;
 
 /// Serves encrypted rooms: orders and stores messages that it cannot read.
@@ -16,26 +18,48 @@ use tracing_subscriber::EnvFilter;
 #[derive(Debug, Parser)]
 #[command(name = "keyroomd", version)]
 struct Arguments {
+    #[command(flatten)]
+    service: Service,
+
+    /// What to log: error, warn, info, debug, or filters such as keyroom_server=debug.
+    #[arg(long, env = "KEYROOM_LOG", default_value = "info")]
+    log: EnvFilter,
+}
+
+/// Where to serve, what, and from where.
+#[derive(Debug, Args)]
+struct Service {
     /// Address and port to listen on.
     #[arg(long, env = "KEYROOM_LISTEN", default_value = "127.0.0.1:8440")]
     listen: SocketAddr,
 
-    /// Database file; created if it is not there.
-    #[arg(long, env = "KEYROOM_DATABASE", default_value = "keyroom.db")]
-    database: PathBuf,
-
-    /// Host in the names of users, devices and rooms.
-    #[arg(long, env = "KEYROOM_HOST", default_value = "localhost")]
-    host: Host,
+    /// A SQLite file, created if it is not there, or the address of a PostgreSQL database that several
+    /// servers may share: postgres://user:password@host/name. Other users of this machine can read
+    /// arguments: give an address with a password in the environment.
+    #[arg(long, env = "KEYROOM_DATABASE", hide_env_values = true, default_value = "keyroom.db")]
+    database: Database,
 
     /// Believe the header Keyroom-Device instead of asking devices for proof: whoever reaches this server
     /// can be any device. Only behind something that authenticates and sets the header itself.
     #[arg(long, env = "KEYROOM_TRUST_DEVICE_HEADER")]
     trust_device_header: bool,
 
-    /// What to log: error, warn, info, debug, or filters such as keyroom_server=debug.
-    #[arg(long, env = "KEYROOM_LOG", default_value = "info")]
-    log: EnvFilter,
+    /// Most connections to PostgreSQL.
+    #[arg(long, env = "KEYROOM_CONNECTIONS", default_value_t = 16)]
+    connections: usize,
+
+    /// Address of a NATS server that carries wake-ups between the servers of one database:
+    /// nats://user:password@host:4222.
+    #[arg(long, env = "KEYROOM_BUS", hide_env_values = true)]
+    bus: Option<String>,
+
+    /// Seconds after which a live connection looks for news although no wake-up came.
+    #[arg(long, env = "KEYROOM_POLL", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+    poll: u64,
+
+    /// Host in the names of users, devices and rooms.
+    #[arg(long, env = "KEYROOM_HOST", default_value = "localhost")]
+    host: Host,
 }
 
 #[tokio::main]
@@ -47,9 +71,14 @@ async fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     raise_file_limit();
-    let authentication =
-        if arguments.trust_device_header { Authentication::TrustedHeader } else { Authentication::Sessions };
-    let config = Config { listen: arguments.listen, authentication, ..Config::new(arguments.host, arguments.database) };
+    let trusts_header = arguments.service.trust_device_header;
+    let config = match arguments.service.config().await {
+        Ok(config) => config,
+        Err(error) => {
+            tracing::error!(%error, "not started");
+            return ExitCode::FAILURE;
+        }
+    };
     match Server::start(config).await {
         Ok(server) => {
             let address = server.address();
@@ -57,7 +86,7 @@ async fn main() -> ExitCode {
             if !address.ip().is_loopback() {
                 tracing::warn!("this address is not a loopback one, and requests travel in the clear");
             }
-            if authentication == Authentication::TrustedHeader {
+            if trusts_header {
                 tracing::warn!("the header Keyroom-Device is believed");
             }
             interrupted().await;
@@ -69,6 +98,22 @@ async fn main() -> ExitCode {
             tracing::error!(%error, "not started");
             ExitCode::FAILURE
         }
+    }
+}
+
+impl Service {
+    async fn config(self) -> Result<Config, NatsError> {
+        let authentication =
+            if self.trust_device_header { Authentication::TrustedHeader } else { Authentication::Sessions };
+        let mut config = Config { listen: self.listen, authentication, ..Config::new(self.host, self.database) };
+        config.limits.poll = Duration::from_secs(self.poll);
+        if let Database::Postgres { options, .. } = &mut config.database {
+            options.connections = self.connections;
+        }
+        if let Some(url) = self.bus {
+            config.bus = Arc::new(NatsBus::connect(&url).await?);
+        }
+        Ok(config)
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyroom_delivery::{Accounts, Delivery, LedgerError, Setup, Sqlite};
+use keyroom_delivery::{Accounts, Delivery, Ledger, LedgerError, Postgres, Setup, Sqlite};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use crate::app::App;
 use crate::authenticate::{Authenticate, Parties, Sessions, TrustedHeader};
+use crate::config::Database;
 use crate::routes::router;
 use crate::{Authentication, Config};
 
@@ -40,12 +41,11 @@ impl Server {
     /// # Errors
     /// [`StartError`].
     pub async fn start(config: Config) -> Result<Handle, StartError> {
-        let ledger = Arc::new(Sqlite::open(&config.database)?);
+        let (ledger, accounts) = open(&config.database).await?;
         let listener = TcpListener::bind(config.listen).await?;
         let address = listener.local_addr()?;
-        let (authenticate, sessions) = authentication(&config, ledger.clone()).await?;
+        let (authenticate, sessions) = authentication(&config, accounts.clone()).await?;
         let Config { host, limits, handshakes, validator, bus, clock, .. } = config;
-        let accounts = ledger.clone();
         let delivery = Delivery::new(Setup { ledger, accounts, bus, validator, clock, host, limits, handshakes });
         let (stop, stopped) = watch::channel(());
         let (alive, ended) = mpsc::channel(1);
@@ -77,6 +77,20 @@ async fn authentication(
             Ok((sessions.clone(), Some(sessions)))
         }
     }
+}
+
+/// Opens the engine, which keeps both contracts.
+async fn open(database: &Database) -> Result<(Arc<dyn Ledger>, Arc<dyn Accounts>), LedgerError> {
+    Ok(match database {
+        Database::File(path) => {
+            let engine = Arc::new(Sqlite::open(path)?);
+            (engine.clone(), engine)
+        }
+        Database::Postgres { url, options } => {
+            let engine = Arc::new(Postgres::open(url, options.clone()).await?);
+            (engine.clone(), engine)
+        }
+    })
 }
 
 async fn serve(listener: TcpListener, app: App) {

@@ -27,7 +27,7 @@ fn entrance(challenge: u8) -> Entrance {
 }
 
 pub(crate) async fn all_nodes_have_one_secret_and_it_stays(database: &Database) {
-    let nodes = [database.accounts(), database.accounts()];
+    let nodes = [database.accounts().await, database.accounts().await];
     let calls = (0..8u8).map(|number| {
         let node = nodes[usize::from(number % 2)].clone();
         tokio::spawn(async move { node.secret(Secret::copy_of(&[number; 32])).await.unwrap().expose().to_vec() })
@@ -38,12 +38,12 @@ pub(crate) async fn all_nodes_have_one_secret_and_it_stays(database: &Database) 
     }
     assert!(seen.iter().all(|secret| *secret == seen[0] && secret.len() == 32));
     drop(nodes);
-    let later = database.accounts().secret(Secret::copy_of(&[99; 32])).await.unwrap();
+    let later = database.accounts().await.secret(Secret::copy_of(&[99; 32])).await.unwrap();
     assert_eq!(later.expose(), seen[0]);
 }
 
 pub(crate) async fn a_challenge_is_spent_once_also_between_nodes(database: &Database) {
-    let nodes = [database.accounts(), database.accounts()];
+    let nodes = [database.accounts().await, database.accounts().await];
     let races = (0..8usize).map(|number| {
         let node = nodes[number % 2].clone();
         let entrance = Entrance { device: device(&format!("racer{number}")), ..entrance(7) };
@@ -68,7 +68,7 @@ pub(crate) async fn a_challenge_is_spent_once_also_between_nodes(database: &Data
 }
 
 pub(crate) async fn a_key_is_registered_only_where_nothing_has_changed(database: &Database) {
-    let nodes = [database.accounts(), database.accounts()];
+    let nodes = [database.accounts().await, database.accounts().await];
     assert_eq!(nodes[0].keys(&device("alice")).await.unwrap(), []);
     assert_eq!(nodes[0].enter(entrance(1)).await.unwrap(), Entered::Done);
     assert_eq!(nodes[1].keys(&device("alice")).await.unwrap(), [key(1, 1)]);

@@ -127,13 +127,13 @@ async fn publish(ledger: &Arc<dyn Ledger>, name: &str, ids: std::ops::Range<u16>
 }
 
 pub(crate) async fn what_is_answered_is_on_the_disk(database: &Database) {
-    let durability = database.node().durability().await.unwrap();
+    let durability = database.node().await.durability().await.unwrap();
     assert!(durability.synchronous, "{}", durability.settings);
     assert!(durability.settings.contains("synchronous"), "{}", durability.settings);
 }
 
 pub(crate) async fn one_commit_for_each_epoch_also_between_nodes(database: &Database) {
-    let nodes = [database.node(), database.node()];
+    let nodes = [database.node().await, database.node().await];
     let room = room(&nodes[0], "room").await;
     for epoch in 0..10 {
         let racers = (0..6u8).map(|racer| {
@@ -163,7 +163,7 @@ pub(crate) async fn one_commit_for_each_epoch_also_between_nodes(database: &Data
 }
 
 pub(crate) async fn no_gap_in_a_log_that_two_nodes_write(database: &Database) {
-    let nodes = [database.node(), database.node()];
+    let nodes = [database.node().await, database.node().await];
     let room = room(&nodes[0], "room").await;
     let writers = (0..4u8).map(|writer| {
         let node = nodes[usize::from(writer % 2)].clone();
@@ -197,7 +197,7 @@ pub(crate) async fn no_gap_in_a_log_that_two_nodes_write(database: &Database) {
 }
 
 pub(crate) async fn a_key_package_is_claimed_once_also_between_nodes(database: &Database) {
-    let nodes = [database.node(), database.node()];
+    let nodes = [database.node().await, database.node().await];
     publish(&nodes[0], "alice", 0..30).await;
     let claims = (0..40usize).map(|number| {
         let node = nodes[number % 2].clone();
@@ -216,7 +216,7 @@ pub(crate) async fn a_key_package_is_claimed_once_also_between_nodes(database: &
 }
 
 pub(crate) async fn a_repetition_through_another_node_gets_the_outcome_of_then(database: &Database) {
-    let nodes = [database.node(), database.node()];
+    let nodes = [database.node().await, database.node().await];
     let room = room(&nodes[0], "room").await;
     let mut new = commit(room, 0, "first");
     new.entry.once = once("alice", "key");
@@ -231,8 +231,63 @@ pub(crate) async fn a_repetition_through_another_node_gets_the_outcome_of_then(d
     assert!(matches!(nodes[1].append_commit(other).await.unwrap(), Appended::Accepted(_)));
 }
 
+pub(crate) async fn a_key_package_is_never_passed_over_for_a_last_resort(database: &Database) {
+    let nodes = [database.node().await, database.node().await];
+    publish(&nodes[0], "alice", 0..20).await;
+    let (checked, message) = package(99);
+    let last_resort = vec![(CheckedKeyPackage { last_resort: true, ..checked }, message.clone())];
+    nodes[0].publish(&device("alice"), last_resort, Publication::Add, 1_000, NOW).await.unwrap();
+    let claims = (0..25usize).map(|number| {
+        let node = nodes[number % 2].clone();
+        tokio::spawn(async move { claim(&node, &format!("bob{number}"), NOW).await.unwrap().remove(0) })
+    });
+    let mut one_time = BTreeSet::new();
+    let mut last = 0;
+    for claim in claims.collect::<Vec<_>>() {
+        match claim.await.unwrap() {
+            Offer::OneTime(message) => assert!(one_time.insert(message)),
+            offer => {
+                assert_eq!(offer, Offer::LastResort(message.clone()));
+                last += 1;
+            }
+        }
+    }
+    assert_eq!((one_time.len(), last), (20, 5));
+    let stock = nodes[1].stock(&device("alice"), NOW).await.unwrap().suites;
+    assert_eq!((stock[0].one_time, stock[0].last_resort), (0, 1));
+}
+
+pub(crate) async fn requests_that_race_under_one_key_are_carried_out_once(database: &Database) {
+    let nodes = [database.node().await, database.node().await];
+    let room = room(&nodes[0], "room").await;
+    for round in 0..10u8 {
+        let racers = (0..6usize).map(|number| {
+            let node = nodes[number % 2].clone();
+            let mut new = entry(room, 0, EntryKind::Application, [round]);
+            new.once = once("alice", &round.to_string());
+            tokio::spawn(async move { node.append(new, 0).await.unwrap() })
+        });
+        let mut receipts = BTreeSet::new();
+        let mut accepted = 0;
+        for racer in racers.collect::<Vec<_>>() {
+            match racer.await.unwrap() {
+                Appended::Accepted(receipt) => {
+                    accepted += 1;
+                    receipts.insert(receipt.sequence);
+                }
+                Appended::Repeated(receipt) => drop(receipts.insert(receipt.sequence)),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!((accepted, receipts), (1, BTreeSet::from([u64::from(round) + 1])));
+    }
+    let mut other = entry(room, 0, EntryKind::Application, "other");
+    other.once = once("alice", "3");
+    assert_eq!(nodes[0].append(other, 0).await.unwrap(), Appended::KeyReused);
+}
+
 pub(crate) async fn what_is_refused_leaves_no_trace(database: &Database) {
-    let ledger = database.node();
+    let ledger = database.node().await;
     let room = room(&ledger, "room").await;
     publish(&ledger, "bob", 0..1).await;
     let mut unknown = commit(room, 0, "unknown");
@@ -253,7 +308,7 @@ pub(crate) async fn what_is_refused_leaves_no_trace(database: &Database) {
 }
 
 pub(crate) async fn a_welcome_is_cut_for_each_addressee(database: &Database) {
-    let ledger = database.node();
+    let ledger = database.node().await;
     let room = room(&ledger, "room").await;
     publish(&ledger, "alice", 0..1).await;
     publish(&ledger, "bob", 1..2).await;
@@ -277,7 +332,7 @@ pub(crate) async fn a_welcome_is_cut_for_each_addressee(database: &Database) {
 }
 
 pub(crate) async fn an_epoch_is_kept_as_long_as_a_welcome_into_it_waits(database: &Database) {
-    let ledger = database.node();
+    let ledger = database.node().await;
     let room = room(&ledger, "room").await;
     publish(&ledger, "bob", 0..1).await;
     let next = async |epoch: u64, to: &[&str]| {
@@ -309,7 +364,7 @@ pub(crate) async fn an_epoch_is_kept_as_long_as_a_welcome_into_it_waits(database
 }
 
 pub(crate) async fn a_closed_room_takes_nothing_more_and_gets_one_successor(database: &Database) {
-    let nodes = [database.node(), database.node()];
+    let nodes = [database.node().await, database.node().await];
     let room = room(&nodes[0], "room").await;
     let continued = |name: &str| NewRoom { predecessor: Some(uri("room")), ..new_room(name) };
     assert_eq!(nodes[0].create(continued("early")).await.unwrap(), Created::NotClosed);
@@ -343,7 +398,7 @@ pub(crate) async fn a_closed_room_takes_nothing_more_and_gets_one_successor(data
 }
 
 pub(crate) async fn reports_of_enough_leaves_close_a_room_at_the_commit(database: &Database) {
-    let nodes = [database.node(), database.node()];
+    let nodes = [database.node().await, database.node().await];
     let room = room(&nodes[0], "room").await;
     nodes[0].append(entry(room, 0, EntryKind::Application, "a"), 0).await.unwrap();
     for epoch in 0..3 {
@@ -381,7 +436,7 @@ pub(crate) async fn reports_of_enough_leaves_close_a_room_at_the_commit(database
 }
 
 pub(crate) async fn a_proposal_counts_for_its_epoch_only(database: &Database) {
-    let ledger = database.node();
+    let ledger = database.node().await;
     let room = room(&ledger, "room").await;
     for (epoch, message) in [(0, "a"), (0, "b")] {
         ledger.append(entry(room, epoch, EntryKind::Proposal, message), 0).await.unwrap();
@@ -394,11 +449,146 @@ pub(crate) async fn a_proposal_counts_for_its_epoch_only(database: &Database) {
     assert_eq!(ledger.proposals(room, 1).await.unwrap(), Vec::<Vec<u8>>::new());
 }
 
+/// Two rooms whose commits go to the same devices in opposite orders, from two nodes at once.
+pub(crate) async fn welcomes_to_many_keep_their_order_and_go_when_all_have_them(database: &Database) {
+    let nodes = [database.node().await, database.node().await];
+    let rooms = [room(&nodes[0], "one").await, room(&nodes[0], "two").await];
+    let names = ["a", "b", "c", "d"];
+    for name in names {
+        publish(&nodes[0], name, 0..1).await;
+    }
+    let writers = [0, 1].map(|which| {
+        let (node, room) = (nodes[which].clone(), rooms[which]);
+        let mut to = names;
+        if which == 1 {
+            to.reverse();
+        }
+        tokio::spawn(async move {
+            for epoch in 0..10u8 {
+                let mut new = commit(room, epoch.into(), [epoch]);
+                new.mailbox = 1_000;
+                new.welcomes = vec![welcome([which as u8, epoch], &to), welcome([], &[])];
+                assert!(matches!(node.append_commit(new).await.unwrap(), Appended::Accepted(_)));
+            }
+        })
+    });
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    for name in names {
+        let items = nodes[0].mailbox(&device(name), ALL).await.unwrap().items;
+        assert_eq!(items.iter().map(|item| item.sequence).collect::<Vec<_>>(), (1..=20).collect::<Vec<_>>());
+        for which in 0..2u8 {
+            let of_room: Vec<_> = items.iter().filter(|item| item.welcome[2] == which).collect();
+            assert!(of_room.iter().map(|item| item.welcome[3]).eq(0..10), "in the order of the commits");
+            assert!(of_room.iter().all(|item| item.cursor == u64::from(item.welcome[3]) + 1));
+        }
+    }
+    // Everybody acknowledges everything at once, through both nodes.
+    let readers = names.map(|name| {
+        let nodes = nodes.clone();
+        tokio::spawn(async move {
+            for sequence in 1..=20u64 {
+                nodes[sequence as usize % 2].acknowledge(&device(name), sequence).await.unwrap();
+                nodes[0].acknowledge(&device(name), sequence).await.unwrap();
+            }
+        })
+    });
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    for name in names {
+        assert_eq!(nodes[1].mailbox(&device(name), ALL).await.unwrap().items, []);
+    }
+    assert_eq!(database.count("welcomes"), 0);
+    let mut again = commit(rooms[0], 10, "again");
+    again.welcomes = vec![welcome([7], &["a"])];
+    nodes[0].append_commit(again).await.unwrap();
+    assert_eq!(nodes[0].mailbox(&device("a"), ALL).await.unwrap().items[0].sequence, 21, "numbers are not used twice");
+}
+
+pub(crate) async fn pages_end_where_they_should(database: &Database) {
+    let ledger = database.node().await;
+    let room = room(&ledger, "room").await;
+    publish(&ledger, "bob", 0..1).await;
+    for (epoch, size) in (0..).zip([10usize, 10, 5_000, 2]) {
+        let mut new = commit(room, epoch, vec![epoch as u8; size]);
+        new.mailbox = 10;
+        // Head and secrets are two bytes more.
+        new.welcomes = vec![welcome(vec![epoch as u8; size.saturating_sub(2)], &["bob"])];
+        assert!(matches!(ledger.append_commit(new).await.unwrap(), Appended::Accepted(_)));
+    }
+    let cases = [
+        (Page { after: 0, entries: 2, bytes: 1_000_000 }, 2),
+        (Page { after: 0, entries: 10, bytes: 20 }, 2),
+        (Page { after: 0, entries: 10, bytes: 19 }, 1),
+        (Page { after: 0, entries: 10, bytes: 5_020 }, 3),
+        (Page { after: 2, entries: 10, bytes: 1 }, 1),
+        (Page { after: 2, entries: 10, bytes: 5_002 }, 2),
+        (Page { after: 4, entries: 10, bytes: 1 }, 0),
+        (Page { after: u64::MAX, entries: 10, bytes: 1 }, 0),
+    ];
+    for (page, expected) in cases {
+        let read = ledger.log(room, None, page).await.unwrap();
+        let LogRead::Page { page: log, until: None } = read else { panic!("{read:?}") };
+        assert_eq!((log.entries.len(), log.head), (expected, 4), "{page:?}");
+        assert!(log.entries.iter().map(|entry| entry.sequence).eq((page.after..).skip(1).take(expected)));
+        assert_eq!(ledger.mailbox(&device("bob"), page).await.unwrap().items.len(), expected, "{page:?}");
+    }
+}
+
+pub(crate) async fn one_room_for_a_name_and_one_for_a_group_however_many_race(database: &Database) {
+    let nodes = [database.node().await, database.node().await];
+    let racers = (0..8usize).map(|number| {
+        let node = nodes[number % 2].clone();
+        // Four want the name, two each with one group; four want the group of another name.
+        let (name, group) = if number < 4 { ("name", number / 2) } else { ("other", 7) };
+        let name = if number < 4 { name.to_owned() } else { format!("{name}{}", number / 2) };
+        let new = NewRoom { group_id: vec![group as u8], epoch: 3, first: state(3), ..new_room(&name) };
+        tokio::spawn(async move { (number, node.create(new).await.unwrap()) })
+    });
+    let mut answers = Vec::new();
+    for racer in racers.collect::<Vec<_>>() {
+        answers.push(racer.await.unwrap());
+    }
+    let count = |range: std::ops::Range<usize>, wanted: fn(&Created) -> bool| {
+        answers.iter().filter(|(number, created)| range.contains(number) && wanted(created)).count()
+    };
+    for range in [0..4, 4..8] {
+        assert_eq!(count(range.clone(), |c| matches!(c, Created::New(_))), 1, "{answers:?}");
+        assert_eq!(count(range, |c| matches!(c, Created::Repeated(_))), 1, "{answers:?}");
+    }
+    assert_eq!(count(0..4, |c| *c == Created::NameTaken), 2, "{answers:?}");
+    assert_eq!(count(4..8, |c| *c == Created::GroupTaken), 2, "{answers:?}");
+    let there = nodes[0].room(&uri("name"), &device("nobody")).await.unwrap().unwrap();
+    assert_eq!(there.status, at(3, 0));
+    assert!(is_kept(&nodes[1], there.id, 3).await);
+}
+
+/// A group id, a reference and a message may be longer than what an index of a database takes.
+pub(crate) async fn names_of_any_length_are_kept(database: &Database) {
+    let ledger = database.node().await;
+    let long = |last: u8| [vec![5; 20_000], vec![last]].concat();
+    for last in [1, 2] {
+        let name = format!("room{last}");
+        let new = NewRoom { group_id: long(last), ..new_room(&name) };
+        assert!(matches!(ledger.create(new.clone()).await.unwrap(), Created::New(_)));
+        assert!(matches!(ledger.create(new).await.unwrap(), Created::Repeated(_)));
+        assert_eq!(ledger.room(&uri(&name), &device("nobody")).await.unwrap().unwrap().group_id, long(last));
+    }
+    let packages = [1, 2, 1].map(|last| {
+        let (checked, _) = package(0);
+        (CheckedKeyPackage { reference: long(last), ..checked }, long(last))
+    });
+    ledger.publish(&device("alice"), packages.to_vec(), Publication::Add, 10, NOW).await.unwrap();
+    assert_eq!(ledger.stock(&device("alice"), NOW).await.unwrap().suites[0].one_time, 2);
+}
+
 /// Each commit changes a few records; every epoch that is kept reads back as it was, and what no
 /// kept epoch needs is gone.
 pub(crate) async fn kept_epochs_read_back_as_they_were_however_the_state_changes(database: &Database) {
     let mut rng = StdRng::seed_from_u64(8);
-    let ledger = database.node();
+    let ledger = database.node().await;
     let room = room(&ledger, "room").await;
     let mut now = BTreeMap::from([(vec![2], vec![0])]);
     let mut kept = VecDeque::from([now.clone()]);
@@ -454,7 +644,7 @@ struct Model {
 
 pub(crate) async fn a_random_history_reads_back_as_a_plain_model_says(database: &Database) {
     let mut rng = StdRng::seed_from_u64(7);
-    let mut ledger = database.node();
+    let mut ledger = database.node().await;
     let rooms = [room(&ledger, "a").await, room(&ledger, "b").await];
     publish(&ledger, "bob", 0..1).await;
     let mut models = [Model::default(), Model::default()];
@@ -502,7 +692,7 @@ pub(crate) async fn a_random_history_reads_back_as_a_plain_model_says(database: 
             }
             _ => {
                 drop(ledger);
-                ledger = database.node();
+                ledger = database.node().await;
             }
         }
     }
@@ -550,7 +740,7 @@ async fn numbers(ledger: &Arc<dyn Ledger>, room: RoomId, name: &str, after: u64)
 }
 
 pub(crate) async fn a_device_sends_and_reads_while_it_is_in_the_room(database: &Database) {
-    let nodes = [database.node(), database.node()];
+    let nodes = [database.node().await, database.node().await];
     let room = listed(&nodes[0]).await;
     let standing = async |name: &str| nodes[1].room(&uri("listed"), &device(name)).await.unwrap().unwrap().standing;
     let accepted = |appended: Appended| matches!(appended, Appended::Accepted(_));
@@ -587,7 +777,7 @@ pub(crate) async fn a_device_sends_and_reads_while_it_is_in_the_room(database: &
 }
 
 pub(crate) async fn what_comes_with_a_removal_is_before_it_or_refused(database: &Database) {
-    let nodes = [database.node(), database.node()];
+    let nodes = [database.node().await, database.node().await];
     let room = listed(&nodes[0]).await;
     nodes[0].append_commit(change(room, 0, &[], &[place(1, "bob")])).await.unwrap();
     let talking = {
@@ -614,7 +804,7 @@ pub(crate) async fn what_comes_with_a_removal_is_before_it_or_refused(database: 
 }
 
 pub(crate) async fn a_device_claims_of_one_user_a_few_times_an_hour(database: &Database) {
-    let nodes = [database.node(), database.node()];
+    let nodes = [database.node().await, database.node().await];
     let hour = 3_600;
     let packages = (0..20).map(|id| {
         let (checked, message) = package(id);

@@ -1,5 +1,4 @@
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use keyroom_crypto::Provider as _;
 use keyroom_mls::key_package::KeyPackageBuilder;
 use keyroom_mls::leaf_node::lifetime_from;
 use keyroom_rustcrypto::RUSTCRYPTO;
+use keyroom_server::Database;
 use keyroom_wire::{Encode as _, MlsMessage};
 
 use crate::world::{
@@ -67,10 +67,14 @@ struct Process {
 }
 
 impl Process {
-    fn start(database: &Path) -> Self {
+    fn start(database: &Database) -> Self {
+        let database = match database {
+            Database::File(path) => path.to_str().unwrap(),
+            Database::Postgres { url, .. } => url,
+        };
         let mut child = Command::new(env!("CARGO_BIN_EXE_keyroomd"))
-            .args(["--listen", "127.0.0.1:0", "--host", "example.org", "--database"])
-            .arg(database)
+            .args(["--listen", "127.0.0.1:0", "--host", "example.org"])
+            .env("KEYROOM_DATABASE", database)
             .env("NO_COLOR", "1")
             .stderr(Stdio::piped())
             .spawn()
@@ -91,7 +95,7 @@ impl Process {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_answered_survives_a_kill_and_a_key_package_is_not_given_twice() {
     let folder = tempfile::tempdir().unwrap();
-    let database = folder.path().join("keyroom.db");
+    let database = crate::database(&folder);
     let suite = RUSTCRYPTO.suite(SUITE).unwrap();
     let mut rng = keyroom_vectors::rng(9);
     let signer = signer(9);

@@ -7,7 +7,7 @@ use keyroom_api::{
     SessionRequest, SessionTbs,
 };
 use keyroom_crypto::{Provider as _, Signer, labels};
-use keyroom_delivery::{Accounts as _, SignatureKey};
+use keyroom_delivery::SignatureKey;
 use keyroom_rustcrypto::RUSTCRYPTO;
 use keyroom_server::Authentication;
 use keyroom_wire::{CipherSuite, Limits};
@@ -75,7 +75,7 @@ fn request(challenge: &Challenge, name: &str, signer: &dyn Signer) -> SessionReq
 }
 
 async fn keys(world: &World, name: &str) -> Vec<SignatureKey> {
-    world.database().keys(&device(name)).await.unwrap()
+    world.accounts().await.keys(&device(name)).await.unwrap()
 }
 
 #[tokio::test]

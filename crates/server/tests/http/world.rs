@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use keyroom_api::{CommitBundle, Connection, DeviceUri, IdempotencyKey, Identity, RoomBundle, RoomUri, WelcomeTo};
 use keyroom_crypto::{Provider as _, Signer};
-use keyroom_delivery::{Clock, Sqlite, Structural};
+use keyroom_delivery::{Accounts, Clock, Postgres, Sqlite, Structural};
 use keyroom_rustcrypto::RUSTCRYPTO;
-use keyroom_server::{Config, Handle, Server};
+use keyroom_server::{Config, Database, Handle, Server};
 use keyroom_wire::{
     Capabilities, CipherSuite, Commit, Content, ContentType, Credential, Encode, EncryptedGroupSecrets, ExtensionType,
     Extensions, FramedContent, FramedContentAuthData, GroupContext, GroupId, GroupInfo, HpkeCiphertext, KeyPackage,
@@ -32,7 +32,8 @@ impl Clock for SetClock {
 pub(crate) struct World {
     pub(crate) server: Handle,
     pub(crate) clock: Arc<SetClock>,
-    folder: TempDir,
+    database: Database,
+    _folder: TempDir,
     change: fn(&mut Config),
 }
 
@@ -44,25 +45,29 @@ impl World {
     pub(crate) async fn with(change: fn(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(SetClock(AtomicU64::new(NOW)));
-        let server = start(&folder, &clock, change).await;
-        Self { server, clock, folder, change }
+        let database = crate::database(&folder);
+        let server = start(&database, &clock, change).await;
+        Self { server, clock, database, _folder: folder, change }
     }
 
     /// Stops the server and starts another one on the same data.
     pub(crate) async fn restart(self) -> Self {
         self.server.shutdown().await;
-        let server = start(&self.folder, &self.clock, self.change).await;
+        let server = start(&self.database, &self.clock, self.change).await;
         Self { server, ..self }
     }
 
     /// One more server on the same data.
     pub(crate) async fn second(&self) -> Handle {
-        start(&self.folder, &self.clock, self.change).await
+        start(&self.database, &self.clock, self.change).await
     }
 
     /// The database, as an operator sees it.
-    pub(crate) fn database(&self) -> Sqlite {
-        Sqlite::open(self.folder.path().join("keyroom.db")).unwrap()
+    pub(crate) async fn accounts(&self) -> Arc<dyn Accounts> {
+        match &self.database {
+            Database::File(path) => Arc::new(Sqlite::open(path).unwrap()),
+            Database::Postgres { url, options } => Arc::new(Postgres::open(url, options.clone()).await.unwrap()),
+        }
     }
 
     /// A connection of a device, with the same key each time.
@@ -92,8 +97,8 @@ pub(crate) fn signer(seed: u64) -> Arc<dyn Signer> {
     suite.signer(private.expose()).unwrap().into()
 }
 
-async fn start(folder: &TempDir, clock: &Arc<SetClock>, change: fn(&mut Config)) -> Handle {
-    let mut config = Config::new("example.org".parse().unwrap(), folder.path().join("keyroom.db"));
+async fn start(database: &Database, clock: &Arc<SetClock>, change: fn(&mut Config)) -> Handle {
+    let mut config = Config::new("example.org".parse().unwrap(), database.clone());
     config.clock = clock.clone();
     config.validator = Arc::new(Structural::default());
     change(&mut config);

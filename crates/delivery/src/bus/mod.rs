@@ -3,11 +3,16 @@
 //! A hint may be lost, late or doubled. Whoever gets one reads on from its own cursor in the
 //! [`Ledger`](crate::Ledger), so a lost hint costs time and never a message.
 
+mod nats;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use keyroom_api::{DeviceUri, RoomUri};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
+
+pub use nats::{NatsBus, NatsError};
 
 /// What a hint is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,6 +23,29 @@ pub enum Topic {
     Mailbox(DeviceUri),
     /// Key packages of a device were claimed.
     KeyPackages(DeviceUri),
+}
+
+/// Tells topics apart without naming them: this is what travels between nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct TopicId([u8; TopicId::LENGTH]);
+
+impl TopicId {
+    /// In bytes: long enough that two topics never share one by chance.
+    const LENGTH: usize = 16;
+}
+
+impl Topic {
+    fn id(&self) -> TopicId {
+        let (kind, name) = match self {
+            Self::Room(room) => (1, room.to_string()),
+            Self::Mailbox(device) => (2, device.to_string()),
+            Self::KeyPackages(device) => (3, device.to_string()),
+        };
+        let hash: [u8; 32] = Sha256::new().chain_update([kind]).chain_update(name).finalize().into();
+        let mut id = [0; TopicId::LENGTH];
+        id.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
+        TopicId(id)
+    }
 }
 
 /// Carries hints from those who write to those who read, within a process or between nodes.
@@ -36,7 +64,23 @@ pub struct LocalBus {
     registry: Arc<Mutex<Registry>>,
 }
 
-type Registry = HashMap<Topic, Vec<Weak<Listener>>>;
+type Registry = HashMap<TopicId, Listeners>;
+
+/// Those who listen to one topic.
+#[derive(Debug)]
+struct Listeners {
+    topic: Topic,
+    list: Vec<Weak<Listener>>,
+}
+
+impl Listeners {
+    fn wake(&self) {
+        for listener in self.list.iter().filter_map(Weak::upgrade) {
+            lock(&listener.fresh).insert(self.topic.clone());
+            listener.wake.notify_one();
+        }
+    }
+}
 
 #[derive(Debug, Default)]
 struct Listener {
@@ -49,15 +93,22 @@ impl LocalBus {
     pub fn new() -> Self {
         Self::default()
     }
+
+    fn wake(&self, id: TopicId) {
+        if let Some(listeners) = lock(&self.registry).get(&id) {
+            listeners.wake();
+        }
+    }
+
+    /// Tells everybody about everything they listen to, for hints that may have been lost.
+    fn wake_all(&self) {
+        lock(&self.registry).values().for_each(Listeners::wake);
+    }
 }
 
 impl Bus for LocalBus {
     fn publish(&self, topic: &Topic) {
-        let registry = lock(&self.registry);
-        for listener in registry.get(topic).into_iter().flatten().filter_map(Weak::upgrade) {
-            lock(&listener.fresh).insert(topic.clone());
-            listener.wake.notify_one();
-        }
+        self.wake(topic.id());
     }
 
     fn subscribe(&self) -> Subscription {
@@ -77,7 +128,9 @@ impl Subscription {
     /// Listens to one topic more.
     pub fn add(&mut self, topic: Topic) {
         if self.topics.insert(topic.clone()) {
-            lock(&self.registry).entry(topic).or_default().push(Arc::downgrade(&self.listener));
+            let mut registry = lock(&self.registry);
+            let listeners = registry.entry(topic.id()).or_insert_with(|| Listeners { topic, list: Vec::new() });
+            listeners.list.push(Arc::downgrade(&self.listener));
         }
     }
 
@@ -113,10 +166,11 @@ impl Drop for Subscription {
 }
 
 fn forget(registry: &mut Registry, topic: &Topic, listener: &Arc<Listener>) {
-    if let Some(listeners) = registry.get_mut(topic) {
-        listeners.retain(|other| !std::ptr::eq(other.as_ptr(), Arc::as_ptr(listener)));
-        if listeners.is_empty() {
-            registry.remove(topic);
+    let id = topic.id();
+    if let Some(listeners) = registry.get_mut(&id) {
+        listeners.list.retain(|other| !std::ptr::eq(other.as_ptr(), Arc::as_ptr(listener)));
+        if listeners.list.is_empty() {
+            registry.remove(&id);
         }
     }
 }
@@ -159,6 +213,24 @@ mod tests {
         tokio::task::yield_now().await;
         bus.publish(&room("a"));
         assert_eq!(waiting.await.unwrap(), BTreeSet::from([room("a")]));
+    }
+
+    #[tokio::test]
+    async fn everybody_can_be_told_about_everything() {
+        let bus = LocalBus::new();
+        let mut subscription = bus.subscribe();
+        subscription.add(room("a"));
+        subscription.add(room("b"));
+        bus.wake_all();
+        assert_eq!(subscription.changed().await, BTreeSet::from([room("a"), room("b")]));
+    }
+
+    #[test]
+    fn a_topic_is_known_by_its_kind_and_name() {
+        let device: DeviceUri = "mimi://h/d/a/b".parse().unwrap();
+        assert_eq!(room("a").id(), room("a").id());
+        assert_ne!(room("a").id(), room("b").id());
+        assert_ne!(Topic::Mailbox(device.clone()).id(), Topic::KeyPackages(device).id());
     }
 
     #[test]
