@@ -5,8 +5,9 @@
 
 mod advice;
 mod commands;
+mod welcomes;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,11 +70,8 @@ enum Incoming {
         answer: Result<Answer, ClientError>,
     },
     Stock(Result<Answer, ClientError>),
-    /// The tree that belongs to a Welcome.
-    Tree {
-        item: Box<MailboxItem>,
-        answer: Result<Answer, ClientError>,
-    },
+    /// The tree of the first Welcome that waits.
+    Tree(Result<Answer, ClientError>),
 }
 
 struct Driver {
@@ -95,8 +93,8 @@ struct Driver {
     rooms: BTreeMap<RoomUri, Slot>,
     /// Those who wait until this device is in a room.
     entering: HashMap<RoomUri, Vec<Reply<()>>>,
-    /// Welcomes whose trees are on their way.
-    awaiting_trees: BTreeSet<u64>,
+    /// Welcomes in the order in which they came; the tree of the first is on its way.
+    welcomes: VecDeque<MailboxItem>,
     /// When the mailbox is asked for again, after a Welcome that could not be stored.
     mail: Option<Instant>,
     commands: mpsc::UnboundedReceiver<Command>,
@@ -171,7 +169,7 @@ impl Driver {
             dead: false,
             rooms: BTreeMap::new(),
             entering: HashMap::new(),
-            awaiting_trees: BTreeSet::new(),
+            welcomes: VecDeque::new(),
             mail: None,
             commands,
             events,
@@ -364,7 +362,7 @@ impl Driver {
         match incoming {
             Incoming::Answer { room, asked, answer } => self.answer(&room, &asked, answer),
             Incoming::Stock(answer) => self.stock(answer),
-            Incoming::Tree { item, answer } => self.tree(&item, answer),
+            Incoming::Tree(answer) => self.tree(answer),
         }
     }
 
@@ -432,62 +430,6 @@ impl Driver {
             Err(error) => self.trouble(uri, &error),
         }
         self.pass_on(uri);
-    }
-
-    /// A Welcome: its tree is asked for, which is the larger part of what a joiner needs.
-    fn mail(&mut self, item: MailboxItem) {
-        if !self.awaiting_trees.insert(item.sequence) {
-            return;
-        }
-        let (transport, answers) = (self.transport.clone(), self.answers.clone());
-        tokio::spawn(async move {
-            let request = Request::Tree { room: item.room.clone(), tree_hash: item.tree_hash.clone() };
-            let answer = transport.request(request).await;
-            let _ = answers.send(Incoming::Tree { item: Box::new(item), answer });
-        });
-    }
-
-    /// The tree of a Welcome, or the word that the server has none; then the Welcome itself must hold it.
-    fn tree(&mut self, item: &MailboxItem, answer: Result<Answer, ClientError>) {
-        self.awaiting_trees.remove(&item.sequence);
-        match answer {
-            Ok(Answer::Tree(tree)) => self.admit(item, Some(&tree)),
-            Err(error) if error.is_retryable() => self.mail = Some(Instant::now() + PAUSE),
-            Ok(_) | Err(_) => self.admit(item, None),
-        }
-    }
-
-    /// The room is joined, and the item acknowledged once that is stored.
-    fn admit(&mut self, item: &MailboxItem, tree: Option<&[u8]>) {
-        match self.welcome(item, tree) {
-            Ok(()) => {}
-            Err(Error::Store(error)) => {
-                tracing::warn!(%error, "a Welcome could not be stored");
-                self.mail = Some(Instant::now() + PAUSE);
-                return;
-            }
-            // It would be refused again.
-            Err(error) => tracing::warn!(%error, "a Welcome was refused"),
-        }
-        let (transport, sequence) = (self.transport.clone(), item.sequence);
-        tokio::spawn(async move { transport.request(Request::Acknowledge { sequence }).await });
-    }
-
-    fn welcome(&mut self, item: &MailboxItem, tree: Option<&[u8]>) -> Result<(), Error> {
-        let uri = item.room.clone();
-        let before = Room::open(self.context.clone(), &uri)?;
-        let joined = match Room::welcome(self.context.clone(), item, tree, before, &mut self.env)? {
-            Some(joined) => Some(joined),
-            // It was stored before, by a step whose end was not seen.
-            None if !self.rooms.contains_key(&uri) => Room::open(self.context.clone(), &uri)?,
-            None => None,
-        };
-        if let Some(joined) = joined {
-            self.place(uri.clone(), joined);
-            self.pass_on(&uri);
-            self.resume(&uri);
-        }
-        Ok(())
     }
 
     /// Puts a room in its place; those who wait for it stay.

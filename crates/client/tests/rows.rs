@@ -1,4 +1,5 @@
-//! Rows of `conformance/` that a client has to see to, with a real server and real stores.
+//! Rows of `conformance/` that a client has to see to, and what it does with a commit that it cannot
+//! follow, with a real server and real stores.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test")]
 
 mod world;

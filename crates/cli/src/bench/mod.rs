@@ -9,7 +9,7 @@
 //! | [`commits`], [`messages`], [`delivery`], [`claims`], [`memory`] | one measure each |
 //! | [`host`] | the server and what it says of its database |
 //! | [`devices`], [`rooms`] | who sends, and where to |
-//! | [`line`] | a connection that is kept |
+//! | [`mod@line`] | a connection that is kept |
 //! | [`figures`] | rates, percentiles, targets |
 //! | [`report`], [`machine`] | what is printed |
 
