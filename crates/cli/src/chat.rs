@@ -269,6 +269,10 @@ impl Talk {
             Event::Halted { why, .. } => {
                 format!("-- this room cannot be followed any more: {why}; --join comes in again\n")
             }
+            Event::Closed { successor: None, .. } => "-- this room has ended\n".into(),
+            Event::Closed { successor: Some(successor), .. } => {
+                format!("-- this room has ended; it goes on as {}\n", successor.name())
+            }
             Event::Missed { count } => format!("-- {count} events were missed; /history shows all messages\n"),
             _ => String::new(),
         }

@@ -5,13 +5,14 @@
 
 mod advice;
 mod commands;
+mod successor;
 mod welcomes;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyroom_api::{ClientError, Closure, DeviceUri, Identity, LiveEvent, LogEntry, MailboxItem, RoomUri, Stock};
+use keyroom_api::{ClientError, DeviceUri, Identity, LiveEvent, LogEntry, MailboxItem, RoomUri, Stock};
 use keyroom_store::{Scan, Store, StoreError};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
@@ -199,7 +200,8 @@ impl Driver {
     async fn serve(mut self, mut incoming: mpsc::UnboundedReceiver<Incoming>, mut heard: mpsc::Receiver<News>) {
         while !self.dead {
             self.pump();
-            let times = self.rooms.values().flat_map(|slot| [slot.retry, slot.watch, slot.commit, slot.cover]);
+            let times =
+                self.rooms.values().flat_map(|slot| [slot.retry, slot.watch, slot.commit, slot.cover, slot.found]);
             let retry = times.flatten().chain(self.mail).chain(self.restock).min();
             tokio::select! {
                 command = self.commands.recv() => match command {
@@ -230,6 +232,7 @@ impl Driver {
         }
         self.commit_as_advised(now);
         self.cover_as_due(now);
+        self.found_as_due(now);
         let rooms: Vec<RoomUri> =
             self.rooms.iter().filter(|(_, slot)| due(slot.retry)).map(|(uri, _)| uri.clone()).collect();
         for uri in rooms {
@@ -297,6 +300,7 @@ impl Driver {
             Ok(None) => {
                 self.heed_proposals(uri);
                 self.heed_advice(uri);
+                self.heed_closure(uri);
             }
             Ok(Some((asked, request))) => {
                 slot.busy = true;
@@ -314,6 +318,7 @@ impl Driver {
 
     fn pass_on(&mut self, uri: &RoomUri) {
         let Some(slot) = self.rooms.get_mut(uri) else { return };
+        let (mut opened, mut gone) = (false, false);
         for output in slot.room.take_outputs() {
             match output {
                 // Nobody may be listening.
@@ -324,11 +329,16 @@ impl Driver {
                     }
                 }
                 Output::Opened(result) => {
+                    opened |= result.is_ok();
                     for reply in self.entering.remove(uri).unwrap_or_default() {
                         let _ = reply.send(result.clone());
                     }
                 }
+                Output::Gone => gone = true,
             }
+        }
+        if gone {
+            return self.forget_successor(uri);
         }
         if !slot.room.awaits_log() {
             slot.watch = None;
@@ -337,6 +347,9 @@ impl Driver {
         }
         if slot.room.is_idle() {
             slot.flushes.drain(..).for_each(|reply| drop(reply.send(Ok(()))));
+        }
+        if opened {
+            self.retire_predecessor(uri);
         }
     }
 
@@ -412,14 +425,6 @@ impl Driver {
             LiveEvent::Closed { room, closure } => self.closed(&room, closure),
             LiveEvent::CaughtUp { .. } | LiveEvent::Left { .. } => {}
         }
-    }
-
-    fn closed(&mut self, uri: &RoomUri, closure: Closure) {
-        let Some(slot) = self.rooms.get_mut(uri).filter(|slot| !slot.stale) else { return };
-        if let Err(error) = slot.room.close(closure) {
-            self.trouble(uri, &error);
-        }
-        self.pass_on(uri);
     }
 
     fn entry(&mut self, uri: &RoomUri, entry: &LogEntry) {

@@ -102,7 +102,9 @@ pub enum Event {
         why: Error,
     },
     /// The room takes nothing more: a commit has ended its group, or enough members have reported that
-    /// they cannot follow one. Told again when it gets a successor.
+    /// they cannot follow one. Told again when it gets a successor: in the latter case a member's client
+    /// founds it, without the device that made the commit, and the others come in by a Welcome that only
+    /// a member of the old group can have made.
     Closed {
         /// The place of that commit in the log.
         sequence: u64,

@@ -15,7 +15,7 @@ type Wrap = Box<dyn FnOnce(Arc<dyn Transport>) -> Arc<dyn Transport> + Send>;
 
 /// Whether a client commits when that makes the commits of all others cheaper: in a large room that was
 /// just made, each of them costs as much as there are members. It also commits then what others have
-/// proposed, to leave say, soon after they have.
+/// proposed, to leave say, soon after they have, and founds the successor of a room that was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathUpdates {
     /// It does if it is advised to and the room is quiet, after this time; later, if others are to go

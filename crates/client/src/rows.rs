@@ -47,6 +47,8 @@ pub(crate) enum Phase {
     Removed,
     /// The log holds what this device cannot follow.
     Halted,
+    /// It goes on in another room; only the history is left.
+    Succeeded,
 }
 
 /// What is known of a room beside its group.
@@ -62,6 +64,21 @@ pub(crate) struct RoomRow {
     pub(crate) joined: u64,
     pub(crate) next_outgoing: u64,
     pub(crate) next_history: u64,
+    /// The commit that this device could not follow.
+    #[serde(default)]
+    pub(crate) broken: Option<Broken>,
+    /// The room that this one continues, if this device was in it.
+    #[serde(default)]
+    pub(crate) predecessor: Option<RoomUri>,
+}
+
+/// A commit that a device could not follow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Broken {
+    /// Its place in the log.
+    pub(crate) sequence: u64,
+    /// The member who made it; nobody from outside, and nobody whose message does not show it.
+    pub(crate) by: Option<DeviceUri>,
 }
 
 /// The one handshake of a room that is under way.

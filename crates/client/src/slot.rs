@@ -29,6 +29,9 @@ pub(crate) struct Slot {
     /// The epoch in which others were found to have proposed something, and when this device commits it.
     pub(crate) covering: Option<u64>,
     pub(crate) cover: Option<Instant>,
+    /// When this device founds the successor of the closed room, and how often it has tried.
+    pub(crate) found: Option<Instant>,
+    pub(crate) attempts: u32,
     pub(crate) changes: HashMap<u64, Reply<u64>>,
     pub(crate) flushes: Vec<Reply<()>>,
 }
@@ -46,6 +49,8 @@ impl Slot {
             commit: None,
             covering: None,
             cover: None,
+            found: None,
+            attempts: 0,
             changes: HashMap::new(),
             flushes: Vec::new(),
         }

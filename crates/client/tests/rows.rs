@@ -8,17 +8,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use keyroom::transport::{Answer, Feed, Later, Request, Transport};
-use keyroom::{Agreement, Client, ClientError, Config, Error, Event, MemoryStore, Room, Store, Unreadable, Usage};
-use keyroom_api::{CommitBundle, Connection, EpochInfo, IdempotencyKey};
-use keyroom_crypto::{CryptoRng, Provider, Signer};
-use keyroom_mls::config::Inputs;
+use keyroom::{Agreement, Client, ClientError, Error, Event, MemoryStore, Store, Unreadable, Usage};
+use keyroom_api::EpochInfo;
 use keyroom_mls::error::{Error as ProtocolError, Rule};
-use keyroom_mls::group::{ExternalJoins, Group, GroupInfoContent, TreeDelivery};
-use keyroom_mls::key_package::{KeyPackageBuilder, KeyPackageBundle};
-use keyroom_mls::leaf_node::lifetime_from;
-use keyroom_rustcrypto::RUSTCRYPTO;
+use keyroom_mls::key_package::KeyPackageBundle;
 use keyroom_store::{Namespace, Scan};
-use keyroom_wire::CipherSuite;
+use world::insider::Insider;
 use world::{World, agree, hears, reaches, texts};
 
 /// The private keys of key packages that a store holds: their names, and whether each is a last resort.
@@ -182,67 +177,6 @@ async fn row_239_two_who_compare_see_whether_they_are_in_one_epoch() {
     room.remove("bob").await.unwrap();
     world::removed(there).await;
     assert_eq!(there.compare(2, &seen.authenticator).await, Err(Usage::Removed.into()));
-}
-
-/// A member who works with the engine and keeps to no client's ways.
-struct Insider {
-    group: Group,
-    signer: Arc<dyn Signer>,
-    connection: Connection,
-    rng: Box<dyn CryptoRng + Send>,
-}
-
-impl Insider {
-    /// Comes in by external commit.
-    async fn enter(world: &World, room: &Room) -> Self {
-        let connection = world.connection("mallory");
-        let mut rng = Box::new(rand::make_rng::<rand::rngs::StdRng>());
-        let suite = RUSTCRYPTO.suite(CipherSuite(1)).unwrap();
-        let signer = world::signer("mallory");
-        let credential = connection.device().credential();
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-        let builder = KeyPackageBuilder::new(suite, credential, lifetime_from(now, 3_600));
-        let bundle = builder.build(signer.as_ref(), &mut rng).unwrap();
-        let info = connection.epoch_info(room.uri()).await.unwrap();
-        let content = GroupInfoContent { tree: TreeDelivery::OutOfBand, external: ExternalJoins::Allowed };
-        let tree = connection.tree(room.uri(), &info.tree_hash).await.unwrap();
-        let join = Group::join_external(suite, &bundle, Arc::new(Config::default())).group_info(content);
-        let join = join.ratchet_tree(&tree);
-        let join = join.build(&info.group_info, signer.as_ref(), &Inputs::at(now), &mut rng).unwrap();
-        let (commit, group_info) = (join.message.clone(), join.group_info.clone().unwrap());
-        let bundle = CommitBundle { commit, group_info, welcomes: Vec::new() };
-        connection.commit(room.uri(), &bundle, &key("in")).await.unwrap();
-        let verdict = join.questions().accept_unseen();
-        let (group, _) = join.accept(&verdict).unwrap();
-        Self { group, signer, connection, rng }
-    }
-
-    /// Commits with a confirmation tag that is wrong, which the server cannot see, and says where the
-    /// commit is in the log.
-    async fn breaks(&mut self, room: &Room) -> u64 {
-        let insider = keyroom_insider::Insider::new(&self.group, self.signer.as_ref());
-        let auth = |auth: &mut keyroom_wire::FramedContentAuthData| auth.confirmation_tag = Some(vec![7; 32].into());
-        let change = keyroom_insider::Alter { auth: Some(Box::new(auth)), ..Default::default() };
-        let made = insider.commit(Vec::new(), &change, &mut self.rng);
-        let fits = |info: &mut keyroom_wire::GroupInfo| {
-            info.confirmation_tag = made.message.auth.confirmation_tag.clone().unwrap();
-            info.extensions = keyroom_wire::Extensions::new();
-        };
-        let info = made.group_info(self.group.own_leaf(), self.signer.as_ref(), fits, &mut self.rng);
-        let group_info = keyroom_wire::Encode::to_bytes(&keyroom_wire::MlsMessage::GroupInfo(info));
-        let bundle = CommitBundle { commit: made.bytes(), group_info, welcomes: Vec::new() };
-        self.connection.commit(room.uri(), &bundle, &key("broken")).await.unwrap().sequence
-    }
-
-    /// Encrypts a payload with the next key and sends it.
-    async fn send(&mut self, room: &Room, payload: &[u8], name: &str) {
-        let sealed = self.group.encrypt(payload, b"", self.signer.as_ref(), &mut self.rng).unwrap();
-        self.connection.send_message(room.uri(), sealed.message, &key(name)).await.unwrap();
-    }
-}
-
-fn key(name: &str) -> IdempotencyKey {
-    name.parse().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,7 +11,7 @@ use crate::rows::{Outgoing, Phase};
 
 /// How long members wait for those who should commit before them what somebody has proposed. Twice as
 /// many come with each step, so that few commit at the same moment and nobody waits long.
-const STEP: Duration = Duration::from_millis(500);
+pub(super) const STEP: Duration = Duration::from_millis(500);
 
 /// However many come before this device, it does not wait longer, apart from what chance adds.
 const LONGEST: Duration = Duration::from_secs(3600);

@@ -1,6 +1,6 @@
 //! What handles ask for.
 
-use keyroom_api::RoomUri;
+use keyroom_api::{Code, RoomUri};
 
 use super::{Command, Driver, Reply};
 use crate::room::Room;
@@ -97,6 +97,7 @@ impl Driver {
             Some(Phase::Active) => return drop(reply.send(Ok(()))),
             Some(Phase::Wanted | Phase::Joining | Phase::Creating) => Ok(()),
             Some(Phase::Removed | Phase::Halted) => self.step(&uri, Room::want_again),
+            Some(Phase::Succeeded) => Err(Error::Refused(Code::Closed)),
             None => Room::want(self.context.clone(), uri.clone()).map(|room| self.place(uri.clone(), room)),
         };
         match wanted {

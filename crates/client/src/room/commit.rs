@@ -207,7 +207,7 @@ fn is_final(error: &Error) -> bool {
 }
 
 /// The key packages of devices that are not in the room yet.
-fn additions(
+pub(super) fn additions(
     claimed: &[ClaimedPackage],
     members: &[Member],
     planned: &[(DeviceUri, KeyPackage)],

@@ -11,14 +11,14 @@ use keyroom_mls::group::{Applied, Group, Received, StagedCommit};
 use keyroom_mls::identity::Member;
 use keyroom_mls::record::ChangeSet;
 use keyroom_store::Transaction;
-use keyroom_wire::{LeafIndex, Limits, Sender};
+use keyroom_wire::{Decode as _, LeafIndex, Limits, MlsMessage, Sender};
 
 use super::{Room, devices};
 use crate::context::{Context, Env};
 use crate::event::{Event, MessageId, MessageState, Unreadable};
 use crate::judge::{ask, device_of};
 use crate::payload;
-use crate::rows::{Handshake, HistoryRow, Phase};
+use crate::rows::{Broken, Handshake, HistoryRow, Phase};
 use crate::{Error, Usage};
 
 /// Whether an entry could be taken.
@@ -52,7 +52,7 @@ impl Room {
             Phase::Joining => self.entry_of_joiner(entry)?,
             // What comes after is not for this device; but the end of the room is.
             Phase::Halted => self.row.cursor = entry.sequence,
-            Phase::Creating | Phase::Wanted | Phase::Removed => {}
+            Phase::Creating | Phase::Wanted | Phase::Removed | Phase::Succeeded => {}
         }
         Ok(Taken::Yes)
     }
@@ -189,12 +189,23 @@ impl Room {
         let sequence = entry.sequence;
         if entry.kind == EntryKind::Commit {
             let report = self.report_of(entry, &error, env)?;
+            if report.is_some() {
+                self.row.broken = Some(Broken { sequence, by: self.committer(&entry.message)? });
+            }
             return self.halt(sequence, error, None, report);
         }
         let why = reason(&error, entry.epoch, self.row.joined);
         self.skip(sequence)?;
         self.tell(Event::Unreadable { sequence, why });
         Ok(())
+    }
+
+    /// The member who made a commit of the current epoch, as far as it shows.
+    fn committer(&mut self, commit: &[u8]) -> Result<Option<DeviceUri>, Error> {
+        let message = MlsMessage::from_bytes(commit, &self.context.config.limits);
+        let Ok(MlsMessage::PublicMessage(message)) = message else { return Ok(None) };
+        let Sender::Member(leaf) = message.content.sender else { return Ok(None) };
+        self.with_group(|group, _| Ok(group.member(leaf)?.as_ref().and_then(device_of)))
     }
 
     /// The word of this member that it cannot follow a commit of its epoch; nothing about any other one.

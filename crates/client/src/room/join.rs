@@ -5,11 +5,11 @@ use std::sync::Arc;
 use keyroom_api::{Bundle as _, CommitBundle, EpochInfo, MailboxItem, RoomBundle, RoomUri};
 use keyroom_crypto::Secret;
 use keyroom_mls::config::Inputs;
-use keyroom_mls::error::Error as ProtocolError;
-use keyroom_mls::group::{Founder, Group, JoinOptions};
+use keyroom_mls::error::{Error as ProtocolError, NotYet};
+use keyroom_mls::group::{Founder, Group, JoinOptions, Joining};
 use keyroom_mls::record::ChangeSet;
 use keyroom_store::Transaction;
-use keyroom_wire::{Decode as _, Extensions, LeafIndex, Limits, Node, RatchetTree};
+use keyroom_wire::{Decode as _, Extensions, GroupId, LeafIndex, Limits, Node, Psk, RatchetTree};
 
 use super::{GROUP_INFO, Output, Room};
 use crate::context::{Context, Env};
@@ -124,7 +124,10 @@ impl Room {
 
     /// The room is given up: its name is taken, say.
     pub(super) fn creation_failed(&mut self, why: Error) -> Result<(), Error> {
-        self.give_up_room(why)
+        match self.row.predecessor {
+            Some(_) => self.vanish(&why),
+            None => self.give_up_room(why),
+        }
     }
 
     fn give_up_room(&mut self, why: Error) -> Result<(), Error> {
@@ -168,14 +171,12 @@ impl Room {
         let bundles = [bundle];
         let groups = context.groups()?;
         let options = JoinOptions { groups: &groups, ratchet_tree: tree, ..JoinOptions::new(&bundles) };
-        let inputs = Inputs::at(env.now());
-        let joining =
-            Group::join(context.suite, &item.welcome, &options, context.config.clone(), &inputs, &mut env.rng)?;
+        let (joining, predecessor) = open_welcome(&context, &item.welcome, &options, env)?;
         check_name(joining.group(), &item.room)?;
         let verdict = ask(context.judge.as_ref(), joining.questions())?;
         let (group, changes) = joining.accept(&verdict)?;
         let row = new_row(item.room.clone(), group.group_id().as_slice().to_vec(), Phase::Active);
-        let row = RoomRow { cursor: item.cursor, joined: group.epoch(), ..row };
+        let row = RoomRow { cursor: item.cursor, joined: group.epoch(), predecessor, ..row };
         let mut joined = Self::new(context, row);
         if let Some(before) = before {
             joined.row.next_history = before.row.next_history;
@@ -192,13 +193,58 @@ impl Room {
     }
 }
 
-fn new_row(room: RoomUri, group_id: Vec<u8>, phase: Phase) -> RoomRow {
-    RoomRow { room, group_id, phase, cursor: 0, joined: 0, next_outgoing: 0, next_history: 0 }
+/// Opens a Welcome. One into the successor of another group needs a secret of that group: which one, it
+/// says itself. Returns the room that is continued.
+fn open_welcome(
+    context: &Context,
+    welcome: &[u8],
+    options: &JoinOptions<'_>,
+    env: &mut Env,
+) -> Result<(Joining, Option<RoomUri>), Error> {
+    let inputs = Inputs::at(env.now());
+    let mut join = |options: &JoinOptions<'_>| {
+        Group::join(context.suite, welcome, options, context.config.clone(), &inputs, &mut env.rng)
+    };
+    let psks = match join(options) {
+        Err(ProtocolError::NotYet(NotYet::Psks(psks))) => psks,
+        joined => return Ok((joined?, None)),
+    };
+    let continued = psks.iter().find_map(|psk| match psk {
+        Psk::Resumption { psk_group_id, .. } => Some(psk_group_id),
+        Psk::External { .. } => None,
+    });
+    let Some(group_id) = continued.filter(|group_id| options.groups.contains(group_id)) else {
+        return Err(ProtocolError::NotYet(NotYet::Psks(psks)).into());
+    };
+    let mut group = context.open_group(group_id.as_slice())?;
+    let joining =
+        context.supply(&mut group, |group| Ok(join(&JoinOptions { predecessor: Some(group), ..*options })?))?;
+    Ok((joining, room_of(group_id)))
+}
+
+pub(super) fn new_row(room: RoomUri, group_id: Vec<u8>, phase: Phase) -> RoomRow {
+    RoomRow {
+        room,
+        group_id,
+        phase,
+        cursor: 0,
+        joined: 0,
+        next_outgoing: 0,
+        next_history: 0,
+        broken: None,
+        predecessor: None,
+    }
+}
+
+/// The room that the identifier of a group names.
+fn room_of(group_id: &GroupId) -> Option<RoomUri> {
+    let text = std::str::from_utf8(group_id.as_slice()).ok()?;
+    text.split_once('#')?.0.parse().ok()
 }
 
 /// The identifier of a new group: the name of its room, so that a server cannot pass one room off as
 /// another, and random bytes.
-fn group_id(room: &RoomUri, env: &mut Env) -> Vec<u8> {
+pub(super) fn group_id(room: &RoomUri, env: &mut Env) -> Vec<u8> {
     let nonce = Secret::random(NONCE, &mut env.rng);
     format!("{room}#{}", hex::encode(nonce.expose())).into_bytes()
 }

@@ -13,6 +13,7 @@ mod inbox;
 mod join;
 mod leave;
 mod outbox;
+mod successor;
 
 pub(crate) use inbox::Taken;
 pub(crate) use outbox::refused;
@@ -20,7 +21,7 @@ pub(crate) use outbox::refused;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use keyroom_api::{Closure, DeviceUri, EpochInfo, RoomUri, UserUri};
+use keyroom_api::{Closure, Code, DeviceUri, EpochInfo, RoomUri, UserUri};
 use keyroom_mls::group::{CommitAdvice, ExternalJoins, Group, GroupInfoContent, TreeDelivery};
 use keyroom_store::{RowKey, Scan, Transaction};
 
@@ -30,6 +31,7 @@ use crate::judge::device_of;
 use crate::rows::{self, Handshake, HistoryRow, Outgoing, Phase, RoomRow};
 use crate::view::{Agreement, Member, View, agreement, draw};
 use crate::{Error, Usage};
+use successor::Founding;
 
 /// What the server is told about an epoch. It gets the tree of the first one beside this, and knows
 /// those of all others: it has followed every commit.
@@ -48,6 +50,8 @@ pub(crate) enum Output {
     Settled { entry: u64, result: Result<u64, Error> },
     /// The room can be used, or never will.
     Opened(Result<(), Error>),
+    /// There is no such room any more: the predecessor goes on in another one.
+    Gone,
 }
 
 /// What the state machine waits for.
@@ -57,6 +61,7 @@ pub(crate) enum Asked {
     EpochInfo,
     Tree,
     Claim { entry: u64 },
+    ClaimForSuccessor { user: UserUri },
     Message { entry: u64 },
 }
 
@@ -69,6 +74,8 @@ pub(crate) struct Room {
     outbox: BTreeMap<u64, Outgoing>,
     /// What is known of the room's end.
     closure: Option<Closure>,
+    /// The key packages for its successor, while this device founds it.
+    founding: Option<Founding>,
     /// The epoch into which an external join leads, until its tree is there.
     info: Option<EpochInfo>,
     /// The server has answered the request of the handshake: the log will show what became of it.
@@ -91,6 +98,7 @@ impl Room {
             handshake: None,
             outbox: BTreeMap::new(),
             closure: None,
+            founding: None,
             info: None,
             answered: false,
             taken: BTreeSet::new(),
@@ -119,6 +127,10 @@ impl Room {
         Ok(Some(opened))
     }
 
+    pub(crate) fn uri(&self) -> &RoomUri {
+        &self.row.room
+    }
+
     pub(crate) fn phase(&self) -> Phase {
         self.row.phase
     }
@@ -130,7 +142,7 @@ impl Room {
             // Before its commit is taken, the server lets it read nothing.
             Phase::Joining => self.answered,
             Phase::Halted => true,
-            Phase::Creating | Phase::Wanted | Phase::Removed => false,
+            Phase::Creating | Phase::Wanted | Phase::Removed | Phase::Succeeded => false,
         };
         member.then_some(self.row.cursor)
     }
@@ -244,6 +256,7 @@ impl Room {
     fn check_entered(&self) -> Result<(), Error> {
         match self.row.phase {
             Phase::Removed => Err(Usage::Removed.into()),
+            Phase::Succeeded => Err(Error::Refused(Code::Closed)),
             Phase::Wanted | Phase::Joining => Err(Usage::NotEntered.into()),
             Phase::Creating | Phase::Active | Phase::Halted => Ok(()),
         }
@@ -252,6 +265,8 @@ impl Room {
     fn check_alive(&self) -> Result<(), Error> {
         match self.row.phase {
             Phase::Removed => Err(Usage::Removed.into()),
+            Phase::Succeeded => Err(Error::Refused(Code::Closed)),
+            _ if self.closure.is_some() => Err(Error::Refused(Code::Closed)),
             _ if self.is_leaving() => Err(Usage::Leaving.into()),
             _ => Ok(()),
         }

@@ -2,6 +2,7 @@
 
 use keyroom_api::{
     Bundle as _, ClientError, Code, CommitBundle, DeviceClaim, IdempotencyKey, Offer, Receipt, Report, RoomBundle,
+    UserUri,
 };
 use keyroom_mls::error::{Error as ProtocolError, Usage as ProtocolUsage};
 use keyroom_store::Transaction;
@@ -26,7 +27,7 @@ impl Room {
             return Ok(Some((Asked::Handshake, self.handshake_request(handshake)?)));
         }
         if self.row.phase != Phase::Active || self.handshake.is_some() {
-            return Ok(None);
+            return Ok(self.claim_for_successor());
         }
         self.next_entry(env)
     }
@@ -173,6 +174,14 @@ impl Room {
             (Asked::EpochInfo | Asked::Tree, Err(error)) => self.join_failed(refused(&error)),
             (Asked::Claim { entry }, Ok(Answer::Claimed(devices))) => self.claimed(*entry, devices),
             (Asked::Claim { entry }, Err(error)) => self.refuse_change(*entry, refused(&error)),
+            (Asked::ClaimForSuccessor { user }, Ok(Answer::Claimed(devices))) => {
+                self.claimed_for_successor(user, devices);
+                Ok(())
+            }
+            (Asked::ClaimForSuccessor { user }, Err(_)) => {
+                self.claimed_for_successor(user, Vec::new());
+                Ok(())
+            }
             (Asked::Message { entry }, Ok(Answer::Accepted(receipt))) => {
                 if self.is_leave(*entry) {
                     self.leave_taken(*entry, receipt.sequence);
@@ -244,16 +253,7 @@ impl Room {
     fn claimed(&mut self, entry: u64, devices: Vec<DeviceClaim>) -> Result<(), Error> {
         let Some(Outgoing::Invite { user, .. }) = self.outbox.get(&entry) else { return Ok(()) };
         let user = user.clone();
-        let packages: Vec<ClaimedPackage> = devices
-            .into_iter()
-            .filter(|claim| claim.device.user() == user)
-            .filter_map(|claim| match claim.offer {
-                Offer::OneTime(message) | Offer::LastResort(message) => {
-                    Some(ClaimedPackage { device: claim.device, message })
-                }
-                Offer::Exhausted | Offer::Incompatible => None,
-            })
-            .collect();
+        let packages = packages(&user, devices);
         if packages.is_empty() {
             return self.refuse_change(entry, Usage::NoKeyPackage.into());
         }
@@ -301,6 +301,16 @@ impl Room {
         let text: String = hex::encode(hash.as_slice()).chars().take(64).collect();
         text.parse().map_err(|_| Error::Corrupt)
     }
+}
+
+/// The key packages of a user's devices, as far as the server has given any out.
+pub(super) fn packages(user: &UserUri, devices: Vec<DeviceClaim>) -> Vec<ClaimedPackage> {
+    let of_user = devices.into_iter().filter(|claim| claim.device.user() == *user);
+    let package = |claim: DeviceClaim| match claim.offer {
+        Offer::OneTime(message) | Offer::LastResort(message) => Some(ClaimedPackage { device: claim.device, message }),
+        Offer::Exhausted | Offer::Incompatible => None,
+    };
+    of_user.filter_map(package).collect()
 }
 
 /// A refusal as an error of this crate.

@@ -8,6 +8,8 @@
     reason = "test support; each test file uses a part of it"
 )]
 
+pub(crate) mod insider;
+
 use std::sync::Arc;
 use std::time::Duration;
 

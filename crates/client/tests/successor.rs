@@ -1,0 +1,177 @@
+//! A room that was closed because its members could not follow a commit goes on in another one.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test")]
+
+mod world;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use keyroom::{Client, Code, Error, Event, MemoryStore, PathUpdates, Room, Store};
+use keyroom_api::RoomUri;
+use keyroom_store::testing::{Effect, Fault, FaultStore, Moment};
+use tokio::time::{sleep, timeout};
+use world::insider::Insider;
+use world::{World, agree, hears, reaches, texts};
+
+/// The room in which it goes on.
+async fn successor(events: &mut keyroom::Events) -> RoomUri {
+    let named = async {
+        loop {
+            if let Event::Closed { successor: Some(successor), .. } = events.next().await.unwrap() {
+                return successor;
+            }
+        }
+    };
+    timeout(Duration::from_secs(20), named).await.expect("the room goes on nowhere")
+}
+
+/// A client that commits and founds by itself only if it is told to.
+async fn client(world: &World, user: &str, store: impl Store + 'static, path_updates: PathUpdates) -> Client {
+    let options = world.options(user).path_updates(path_updates);
+    Client::open(store, &world.server.url(), options).await.unwrap()
+}
+
+const SOON: PathUpdates = PathUpdates::After(Duration::from_millis(20));
+
+async fn devices(room: &Room) -> BTreeSet<String> {
+    let members = room.view().await.unwrap().members;
+    members.iter().map(|member| member.device.as_ref().unwrap().user_name().to_string()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_but_who_broke_the_room_go_on_in_a_branch_of_it() {
+    let world = World::new().await;
+    let stores: Vec<Arc<MemoryStore>> = (0..3).map(|_| Arc::new(MemoryStore::new())).collect();
+    let mut clients = Vec::new();
+    for (user, store) in ["alice", "bob", "carol"].into_iter().zip(&stores) {
+        let client = client(&world, user, store.clone(), SOON).await;
+        client.reachable().await.unwrap();
+        clients.push(client);
+    }
+    let room = clients[0].create_room("meeting").await.unwrap();
+    room.invite("bob").await.unwrap();
+    room.invite("carol").await.unwrap();
+    let rooms = [room, clients[1].entered("meeting").await.unwrap(), clients[2].entered("meeting").await.unwrap()];
+    rooms[0].send("before").await.unwrap();
+    let mut mallory = Insider::enter(&world, &rooms[0]).await;
+    for room in &rooms {
+        hears(room, "before").await;
+        let epoch = rooms[0].view().await.unwrap().epoch;
+        reaches(room, epoch.max(mallory.group.epoch())).await;
+    }
+    let mut events: Vec<_> = rooms.iter().map(Room::events).collect();
+    mallory.breaks(&rooms[0]).await;
+
+    let named = successor(&mut events[0]).await;
+    for events in &mut events[1..] {
+        assert_eq!(successor(events).await, named);
+    }
+    let mut there = Vec::new();
+    for client in &clients {
+        there.push(client.entered(named.name().as_str()).await.unwrap());
+    }
+    there[1].send("here we are").await.unwrap();
+    for room in &there {
+        hears(room, "here we are").await;
+        assert_eq!(devices(room).await, ["alice", "bob", "carol"].map(str::to_owned).into());
+    }
+    agree(&there.iter().collect::<Vec<_>>()).await;
+
+    for ((client, old), store) in clients.iter().zip(&rooms).zip(&stores) {
+        // What was said stays; the keys of the old group are gone, and nothing is left of other attempts.
+        assert_eq!(texts(old).await, ["before"]);
+        assert_eq!(old.send("too late").await, Err(Error::Refused(Code::Closed)));
+        for _ in 0..2_500 {
+            if store.groups().unwrap().len() == 1 {
+                break;
+            }
+            sleep(Duration::from_millis(2)).await;
+        }
+        assert_eq!(store.groups().unwrap().len(), 1);
+        let known: BTreeSet<RoomUri> = client.rooms().await.unwrap().into_iter().collect();
+        assert_eq!(known, [old.uri().clone(), named.clone()].into());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_is_to_commit_nothing_founds_nothing() {
+    let world = World::new().await;
+    let alice = client(&world, "alice", MemoryStore::new(), PathUpdates::Never).await;
+    let room = alice.create_room("meeting").await.unwrap();
+    let mut mallory = Insider::enter(&world, &room).await;
+    reaches(&room, 1).await;
+    let mut events = room.events();
+    mallory.breaks(&room).await;
+    while !matches!(events.next().await.unwrap(), Event::Closed { successor: None, .. }) {}
+    assert!(timeout(Duration::from_millis(700), successor(&mut events)).await.is_err());
+    assert_eq!(alice.rooms().await.unwrap().len(), 1);
+}
+
+/// One life of the founder with a fault, another without one: the room goes on, once. Returns whether
+/// the fault came.
+async fn survives(world: &World, number: u64, fault: Fault) -> bool {
+    let name = |who: &str| format!("{who}{number}");
+    let store = Arc::new(MemoryStore::new());
+    let alice = client(world, &name("alice"), store.clone(), PathUpdates::Never).await;
+    let bob = client(world, &name("bob"), MemoryStore::new(), PathUpdates::Never).await;
+    bob.reachable().await.unwrap();
+    let room = alice.create_room(&name("r")).await.unwrap();
+    room.invite(&name("bob")).await.unwrap();
+    let there = bob.entered(&name("r")).await.unwrap();
+    let mut mallory = Insider::enter(world, &room).await;
+    reaches(&room, 2).await;
+    reaches(&there, 2).await;
+    alice.close().await.unwrap();
+    let mut events = there.events();
+    mallory.breaks(&there).await;
+
+    let faulty = Arc::new(FaultStore::new(store.clone(), fault));
+    let options = world.options(&name("alice")).path_updates(SOON);
+    if let Ok(alice) = Client::open(faulty.clone(), &world.server.url(), options).await {
+        let _ = timeout(Duration::from_millis(400), successor(&mut events)).await;
+        let _ = alice.close().await;
+    }
+    let alice = client(world, &name("alice"), store, SOON).await;
+    let status = async {
+        loop {
+            let status = mallory.connection.room(there.uri()).await.unwrap();
+            if let Some(successor) = status.closed.and_then(|closed| closed.successor) {
+                return successor;
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let named = timeout(Duration::from_secs(10), status).await.unwrap_or_else(|_| panic!("{fault:?}: no successor"));
+    let both = async { (alice.entered(named.name().as_str()).await, bob.entered(named.name().as_str()).await) };
+    let both = timeout(Duration::from_secs(10), both).await.unwrap_or_else(|_| panic!("{fault:?}: never came in"));
+    let (on, over) = (both.0.unwrap(), both.1.unwrap());
+    over.send("bob is here").await.unwrap();
+    hears(&on, "bob is here").await;
+    agree(&[&on, &over]).await;
+    faulty.calls() > fault.call
+}
+
+async fn survives_everywhere(moment: Moment, effect: Effect) {
+    let world = World::new().await;
+    let mut call = 0;
+    while survives(&world, call, Fault { call, moment, effect }).await {
+        call += 1;
+    }
+    assert!(call > 15, "only {call} calls of the store: this test shows nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_founder_that_crashes_before_any_call_of_the_store_founds_once() {
+    survives_everywhere(Moment::Before, Effect::Crash).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_founder_that_crashes_after_any_call_of_the_store_founds_once() {
+    survives_everywhere(Moment::After, Effect::Crash).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_founder_whose_store_fails_after_any_call_founds_once() {
+    survives_everywhere(Moment::After, Effect::Fail).await;
+}
