@@ -18,10 +18,10 @@ pub use login::Identity;
 use login::Login;
 
 use crate::{
-    BUNDLE, Bundle, Challenge, ClaimRequest, Claimed, Code, CommitBundle, Conflict, DeviceClaim, DeviceUri, EpochInfo,
-    IDEMPOTENCY_HEADER, IdempotencyKey, JSON, KeyPackages, LogPage, MESSAGE, MailboxPage, Malformed, Problem, Receipt,
-    Report, ReportReceipt, RoomBundle, RoomStatus, RoomUri, ServerInfo, Session, SessionRequest, ShortName, Stock,
-    Token, UserUri,
+    AccessProof, BUNDLE, Bundle, Challenge, ClaimRequest, Claimed, Code, CommitBundle, Conflict, DeviceClaim,
+    DeviceUri, EpochInfo, IDEMPOTENCY_HEADER, IdempotencyKey, JSON, KeyPackages, LogPage, MESSAGE, MailboxPage,
+    Malformed, Problem, Receipt, Report, ReportReceipt, RoomBundle, RoomStatus, RoomUri, ServerInfo, Session,
+    SessionRequest, ShortName, Stock, Token, UserUri,
 };
 
 /// Longest time that a request may take on top of what it is asked to wait.
@@ -247,6 +247,16 @@ impl Connection {
     ) -> Result<Receipt, ClientError> {
         let request = self.send(Method::POST, &path_of(room, "/messages"), MESSAGE, message);
         self.json(request.header(IDEMPOTENCY_HEADER, key.as_str())).await
+    }
+
+    /// Proves in a room with private handshakes that this device knows the secrets of an epoch; from then on
+    /// it may read what was sent in it, and send while it lasts. Repeating it is safe.
+    ///
+    /// # Errors
+    /// [`Code::NotMember`], or [`Code::UnknownRoom`] for a device that has never proved it, if the proof is
+    /// none; [`Code::Invalid`] if the room asks for none.
+    pub async fn prove(&self, room: &RoomUri, proof: &AccessProof) -> Result<(), ClientError> {
+        self.ask(self.send_bundle(Method::POST, &path_of(room, "/access"), proof)).await.map(drop)
     }
 
     /// Reports a commit that this device cannot follow. Repeating it is safe.

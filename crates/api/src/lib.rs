@@ -51,6 +51,7 @@
 //!     commit: vec![1],
 //!     group_info: vec![2],
 //!     welcomes: vec![WelcomeTo { devices: vec![phone], welcome: vec![3] }],
+//!     access_key: None,
 //! };
 //! assert_eq!(CommitBundle::from_bytes(&bundle.to_bytes(), &Default::default()), Ok(bundle));
 //! # Ok::<(), keyroom_api::NameError>(())
@@ -74,8 +75,9 @@ pub use session::{
     TOKEN_PROTOCOL, Token,
 };
 pub use types::{
-    BUNDLE, ClaimRequest, Claimed, Closure, CommitBundle, DEVICE_HEADER, DeviceClaim, EntryKind, EpochInfo,
-    IDEMPOTENCY_HEADER, IdempotencyKey, IdempotencyKeyError, JSON, KeyPackages, LONGEST_IDEMPOTENCY_KEY, LiveEvent,
-    LiveRequest, LogEntry, LogPage, MESSAGE, MailboxItem, MailboxPage, Offer, REPORT_LABEL, Receipt, Report,
-    ReportContent, ReportReason, ReportReceipt, RoomBundle, RoomStatus, ServerInfo, Stock, SuiteStock, TREE, WelcomeTo,
+    ACCESS_KEY_LENGTH, ACCESS_LABEL, AccessContent, AccessProof, BUNDLE, ClaimRequest, Claimed, Closure, CommitBundle,
+    DEVICE_HEADER, DeviceClaim, EntryKind, EpochInfo, IDEMPOTENCY_HEADER, IdempotencyKey, IdempotencyKeyError, JSON,
+    KeyPackages, LONGEST_IDEMPOTENCY_KEY, LiveEvent, LiveRequest, LogEntry, LogPage, MESSAGE, MailboxItem, MailboxPage,
+    Offer, REPORT_LABEL, Receipt, Report, ReportContent, ReportReason, ReportReceipt, RoomBundle, RoomStatus,
+    ServerInfo, Stock, SuiteStock, TREE, WelcomeTo,
 };

@@ -12,6 +12,10 @@ pub const MESSAGE: &str = "message/mls";
 pub const BUNDLE: &str = "application/vnd.keyroom.bundle";
 /// Label of the signature of a [`Report`].
 pub const REPORT_LABEL: &str = "Keyroom 1.0 Report";
+/// Label of the signature of an [`AccessProof`].
+pub const ACCESS_LABEL: &str = "Keyroom 1.0 Access";
+/// Length in bytes of an access key: an Ed25519 public key.
+pub const ACCESS_KEY_LENGTH: usize = 32;
 /// Media type of a ratchet tree: the content of a `ratchet_tree` extension, compressed (RFC 1952).
 pub const TREE: &str = "application/gzip";
 /// Media type of JSON.
@@ -108,6 +112,29 @@ bundle! {
         /// How many members must report a commit before it closes the room; 0 for more than half of
         /// those whom it should have taken along.
         pub reports_needed: u32,
+        /// Makes it a room with private handshakes, whose members prove that they know the secrets of its
+        /// epoch: the public key that they derive from the first one.
+        pub access_key: Option<Vec<u8>>,
+    }
+
+    /// The word of a device that it knows the secrets of an epoch, in a room where the server cannot see
+    /// who comes and goes.
+    pub struct AccessProof {
+        /// The epoch.
+        pub epoch: u64,
+        /// `SignWithLabel(access key of the epoch, `[`ACCESS_LABEL`]`, `[`AccessContent`]`)` with Ed25519
+        /// (RFC 9420 §5.1.2).
+        pub signature: Vec<u8>,
+    }
+
+    /// What the signature of an [`AccessProof`] covers.
+    pub struct AccessContent {
+        /// The room.
+        pub room: RoomUri,
+        /// The device that shall have access; nobody else gets it by this proof.
+        pub device: DeviceUri,
+        /// [`AccessProof::epoch`].
+        pub epoch: u64,
     }
 
     /// The word of a member that it cannot follow a commit which the server has accepted: what is
@@ -151,6 +178,9 @@ bundle! {
         pub group_info: Vec<u8>,
         /// Welcomes to those whom the commit adds.
         pub welcomes: Vec<WelcomeTo>,
+        /// In a room with private handshakes the access key of the epoch that the commit starts; nothing
+        /// in others.
+        pub access_key: Option<Vec<u8>>,
     }
 
     /// The public state of an epoch: what a joiner needs.
@@ -272,7 +302,14 @@ pub enum Offer {
 impl RoomBundle {
     /// A room with its founder alone, which more than half of the members may close.
     pub fn new(group_info: Vec<u8>, ratchet_tree: Option<Vec<u8>>) -> Self {
-        Self { group_info, ratchet_tree, welcomes: Vec::new(), predecessor: None, reports_needed: 0 }
+        Self { group_info, ratchet_tree, welcomes: Vec::new(), predecessor: None, reports_needed: 0, access_key: None }
+    }
+}
+
+impl CommitBundle {
+    /// A commit that adds nobody.
+    pub fn new(commit: Vec<u8>, group_info: Vec<u8>) -> Self {
+        Self { commit, group_info, welcomes: Vec::new(), access_key: None }
     }
 }
 
@@ -581,12 +618,14 @@ mod tests {
         let claims = offers.into_iter().map(|offer| DeviceClaim { device: device.clone(), offer });
         round_trips(&Claimed { devices: claims.collect() });
         let to = WelcomeTo { devices: vec![device.clone(), device], welcome: vec![5] };
-        round_trips(&CommitBundle { commit: vec![1], group_info: vec![2], welcomes: vec![to.clone()] });
+        let welcomes = vec![to.clone()];
+        round_trips(&CommitBundle { welcomes, access_key: Some(vec![4; 32]), ..CommitBundle::new(vec![1], vec![2]) });
+        round_trips(&AccessProof { epoch: 7, signature: vec![9; 64] });
         let predecessor = Some(room.clone());
         let tree = Some(vec![2; 3]);
-        let reports_needed = 3;
-        let welcomes = vec![to];
-        round_trips(&RoomBundle { group_info: vec![2], ratchet_tree: tree, welcomes, predecessor, reports_needed });
+        let founded = RoomBundle::new(vec![2], tree);
+        let access_key = Some(vec![4; 32]);
+        round_trips(&RoomBundle { welcomes: vec![to], predecessor, reports_needed: 3, access_key, ..founded });
         round_trips(&RoomBundle::new(vec![2], None));
         let (reason, signature) = (ReportReason::Psk, vec![9; 64]);
         round_trips(&Report { sequence: 4, epoch: 3, leaf: 2, reason, signature });

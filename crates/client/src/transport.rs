@@ -9,8 +9,9 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use keyroom_api::{
-    ClientError, CommitBundle, Connection, DeviceClaim, DeviceUri, EpochInfo, Host, IdempotencyKey, Identity, Live,
-    LiveEvent, LogPage, Receipt, Report, ReportReceipt, RoomBundle, RoomStatus, RoomUri, Stock, UserUri,
+    AccessProof, ClientError, CommitBundle, Connection, DeviceClaim, DeviceUri, EpochInfo, Host, IdempotencyKey,
+    Identity, Live, LiveEvent, LogPage, Receipt, Report, ReportReceipt, RoomBundle, RoomStatus, RoomUri, Stock,
+    UserUri,
 };
 
 /// A future that can be kept in a list of futures.
@@ -75,6 +76,13 @@ pub enum Request {
         /// Its place.
         sequence: u64,
     },
+    /// Prove that this device knows the secrets of an epoch.
+    Prove {
+        /// The room.
+        room: RoomUri,
+        /// The proof.
+        proof: AccessProof,
+    },
     /// Report a commit that this device cannot follow.
     Report {
         /// The room.
@@ -108,6 +116,8 @@ pub enum Answer {
     Stock(Stock),
     /// To [`Request::Acknowledge`].
     Acknowledged,
+    /// To [`Request::Prove`].
+    Proved,
     /// To [`Request::Report`].
     Reported(ReportReceipt),
     /// To [`Request::Log`].
@@ -186,6 +196,10 @@ async fn ask(to: &Connection, request: Request) -> Result<Answer, ClientError> {
         Request::Acknowledge { sequence } => {
             to.acknowledge(sequence).await?;
             Answer::Acknowledged
+        }
+        Request::Prove { room, proof } => {
+            to.prove(&room, &proof).await?;
+            Answer::Proved
         }
         Request::Report { room, report } => Answer::Reported(to.report(&room, &report).await?),
         Request::Log { room, after } => Answer::Log(to.log(&room, after, Duration::ZERO).await?),

@@ -59,6 +59,8 @@ pub struct RoomRecord {
     pub status: RoomStatus,
     /// How many members must report a commit to close it; 0 for more than half.
     pub reports_needed: u32,
+    /// Whether its members are those who prove that they know the secrets of its epoch.
+    pub keyed: bool,
     /// What the device that asks is to it.
     pub standing: Standing,
 }
@@ -108,6 +110,8 @@ pub struct NewRoom {
     pub first: NewEpoch,
     /// Who is in it, if a roster is to be kept.
     pub roster: Option<Vec<Place>>,
+    /// In a room whose members prove that they are: how they do in that epoch.
+    pub access: Option<NewAccess>,
     /// Welcomes into that epoch.
     pub welcomes: Vec<NewWelcome>,
     /// Most items that a mailbox may hold.
@@ -116,6 +120,17 @@ pub struct NewRoom {
     pub predecessor: Option<RoomUri>,
     /// How many members must report a commit to close it; 0 for more than half.
     pub reports_needed: u32,
+}
+
+/// How the members of a room prove in an epoch that they are: only they can derive the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAccess {
+    /// The public key: [`ACCESS_KEY_LENGTH`](keyroom_api::ACCESS_KEY_LENGTH) bytes.
+    pub key: Vec<u8>,
+    /// The device that has registered it, and has proved thereby that it is in.
+    pub by: DeviceUri,
+    /// Those whom it welcomes: they are in on its word.
+    pub welcomed: Vec<DeviceUri>,
 }
 
 /// A member's report of a commit, which has been verified.
@@ -216,6 +231,9 @@ pub struct NewCommit {
     pub next: NewEpoch,
     /// Who comes and who goes; nothing happens to a room without roster.
     pub roster: RosterChange,
+    /// In a room whose members prove that they are: how they do in that epoch. All others are out with the
+    /// commit until they have.
+    pub access: Option<NewAccess>,
     /// Welcomes into that epoch.
     pub welcomes: Vec<NewWelcome>,
     /// Most items that a mailbox may hold.
@@ -384,6 +402,14 @@ pub trait Ledger: Send + Sync {
     /// Appends an application message or a proposal, if the room is in its epoch or at most `late`
     /// epochs further.
     fn append(&self, entry: NewEntry, late: u64) -> Answer<'_, Appended>;
+
+    /// The key by which devices prove that they are in an epoch of a room.
+    fn access_key(&self, room: RoomId, epoch: u64) -> Answer<'_, Option<Vec<u8>>>;
+
+    /// Lets a device in that has proved to know the secrets of an epoch: it reads what was sent in it, the
+    /// commit that ended it included, and is a member if that is the present one. Without a commit by
+    /// which the epoch began, it reads from the beginning of the log.
+    fn admit<'a>(&'a self, room: RoomId, device: &'a DeviceUri, epoch: u64) -> Answer<'a, ()>;
 
     /// Counts a report, once for each leaf, and closes the room at the commit when they are enough. The
     /// public state of a reported epoch is kept like that of a waiting Welcome.

@@ -56,9 +56,9 @@ pub use accounts::{Accounts, Entered, Entrance, SignatureKey};
 pub use bus::{Bus, LocalBus, NatsBus, NatsError, Subscription, Topic};
 pub use keyroom_api as api;
 pub use ledger::{
-    Answer, Appended, Claim, Claims, Created, Durability, KeptInfo, Ledger, LedgerError, LogRead, NewCommit, NewEntry,
-    NewEpoch, NewReport, NewRoom, NewWelcome, Once, Page, Publication, Published, Remembered, Reported, RoomId,
-    RoomRecord,
+    Answer, Appended, Claim, Claims, Created, Durability, KeptInfo, Ledger, LedgerError, LogRead, NewAccess, NewCommit,
+    NewEntry, NewEpoch, NewReport, NewRoom, NewWelcome, Once, Page, Publication, Published, Remembered, Reported,
+    RoomId, RoomRecord,
 };
 pub use limits::{Clock, Limits, SystemClock};
 pub use postgres::{Durable, Postgres, PostgresOptions};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use keyroom_api::{DeviceUri, REPORT_LABEL};
+use keyroom_api::{ACCESS_LABEL, DeviceUri, REPORT_LABEL};
 use keyroom_crypto::Provider;
 use keyroom_crypto::labels::verify_with_label;
 use keyroom_mls::config::{Config, Inputs};
@@ -14,8 +14,8 @@ use keyroom_mls::leaf_node::{LeafExpectation, LifetimeCheck};
 use keyroom_mls::public::{Observed, PublicGroup, StagedPublicCommit};
 use keyroom_mls::record::{ChangeSet, RecordKey, RecordKind, RecordValue};
 use keyroom_wire::{
-    Commit, Content, Credential, Decode, ExtensionType, ExternalSender, LeafIndex, LeafNode, LeafNodeSource,
-    MlsMessage, Proposal, Reader, Sender, SignaturePublicKey,
+    CipherSuite, Commit, Content, Credential, Decode, ExtensionType, ExternalSender, LeafIndex, LeafNode,
+    LeafNodeSource, MlsMessage, Proposal, Reader, Sender, SignaturePublicKey,
 };
 use rand::rngs::StdRng;
 
@@ -40,6 +40,9 @@ impl Protocol {
         Self { provider, config: Arc::new(config) }
     }
 }
+
+/// The suite whose signatures access proofs have: Ed25519, whatever the suite of the group is.
+const ACCESS_SUITE: CipherSuite = CipherSuite::MLS_128_DHKEMX25519_AES128GCM_SHA256_ED25519;
 
 impl Validator for Protocol {
     fn key_package(&self, message: &[u8], now: u64) -> Result<JudgedKeyPackage, Invalid> {
@@ -98,6 +101,12 @@ impl Validator for Protocol {
             .collect();
         group.supply(&rest).map_err(invalid)?;
         Ok(Arc::new(View { group }))
+    }
+
+    fn check_access(&self, key: &[u8], content: &[u8], signature: &[u8]) -> Result<(), Invalid> {
+        let suite = self.provider.suite(ACCESS_SUITE).map_err(|_| Invalid::UnknownCipherSuite)?;
+        verify_with_label(suite, key, ACCESS_LABEL, content, signature)
+            .map_err(|_| invalid(Rule::MessageSignature.into()))
     }
 }
 

@@ -43,6 +43,18 @@ pub struct Span {
     pub until: Option<u64>,
 }
 
+impl Span {
+    /// Whether this run holds all of the other.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.since <= other.since
+            && match (self.until, other.until) {
+                (None, _) => true,
+                (Some(own), Some(until)) => until <= own,
+                (Some(_), None) => false,
+            }
+    }
+}
+
 /// How far a device may read from a cursor on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {

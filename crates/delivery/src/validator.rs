@@ -40,6 +40,9 @@ pub enum Invalid {
     /// The GroupInfo has no ratchet tree where one is needed.
     #[error("the GroupInfo has no ratchet tree")]
     NoRatchetTree,
+    /// An access key where none belongs, none where one does, or one that is none.
+    #[error("the access key is missing, superfluous or malformed")]
+    AccessKey,
     /// The credential is not that of the device that sent it.
     #[error("the credential is not that of the sending device")]
     ForeignCredential,
@@ -162,6 +165,12 @@ pub trait Validator: Send + Sync {
     /// # Errors
     /// [`Invalid::Malformed`] when the records are not what was written.
     fn restore(&self, records: Vec<StateRecord>) -> Result<Arc<dyn PublicView>, Invalid>;
+
+    /// Judges the signature of an [`AccessProof`](keyroom_api::AccessProof) over this content.
+    ///
+    /// # Errors
+    /// [`Invalid::Rule`]: it is not that of the key.
+    fn check_access(&self, key: &[u8], content: &[u8], signature: &[u8]) -> Result<(), Invalid>;
 }
 
 /// What an observer of a room knows about one epoch. Values are immutable and shared.

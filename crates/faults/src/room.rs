@@ -135,7 +135,7 @@ impl State {
             let commit = delivery.message.to_vec();
             let group_info = delivery.admission.group_info.clone().unwrap();
             let open = room.begin(EntryKind::Commit, self.group.epoch(), commit.clone(), moments.next());
-            let bundle = CommitBundle { commit, group_info, welcomes: Vec::new() };
+            let bundle = CommitBundle::new(commit, group_info);
             self.contest.push(Contender { open, bundle, pending });
         }
     }

@@ -18,8 +18,9 @@
 //! A room with public handshakes has a roster, which follows from its commits. Members send, and read from the
 //! commit that brought them in to the one that removes them; then their live delivery of the room ends. Others get
 //! the GroupInfo, and may come in from outside, while it has `external_pub`; otherwise the room does not exist for
-//! strangers (404), and is closed to those who were in it (403). Only a device itself reads its mailbox. On a server
-//! that takes private handshakes no rosters are kept, and every authenticated device may read and send.
+//! strangers (404), and is closed to those who were in it (403). Only a device itself reads its mailbox. In a
+//! room with private handshakes a member is who has proved that it knows the secrets of the epoch
+//! ([`AccessProof`](keyroom_api::AccessProof)).
 //!
 //! Tokens travel with every request and protect nothing by themselves: put a proxy that speaks TLS in
 //! front. A server behind something that authenticates can be told to believe what that says

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser};
 use keyroom_api::Host;
-use keyroom_delivery::{NatsBus, NatsError};
+use keyroom_delivery::{Handshakes, NatsBus, NatsError};
 use keyroom_server::{Authentication, Config, Database, Server, raise_file_limit};
 use tracing_subscriber::EnvFilter;
 
@@ -43,6 +43,10 @@ struct Service {
     /// can be any device. Only behind something that authenticates and sets the header itself.
     #[arg(long, env = "KEYROOM_TRUST_DEVICE_HEADER")]
     trust_device_header: bool,
+
+    /// Take rooms whose commits this server cannot read, and so cannot check. Others are not touched by it.
+    #[arg(long, env = "KEYROOM_PRIVATE_HANDSHAKES")]
+    private_handshakes: bool,
 
     /// Most connections to PostgreSQL.
     #[arg(long, env = "KEYROOM_CONNECTIONS", default_value_t = 16)]
@@ -106,6 +110,9 @@ impl Service {
         let authentication =
             if self.trust_device_header { Authentication::TrustedHeader } else { Authentication::Sessions };
         let mut config = Config { listen: self.listen, authentication, ..Config::new(self.host, self.database) };
+        if self.private_handshakes {
+            config.handshakes = Handshakes::PublicAndPrivate;
+        }
         config.limits.poll = Duration::from_secs(self.poll);
         if let Database::Postgres { options, .. } = &mut config.database {
             options.connections = self.connections;

@@ -174,7 +174,7 @@ fn bundle(pending: &PendingCommit) -> Result<CommitBundle, String> {
     let verdict = pending.questions().accept_unseen();
     let delivery = pending.for_atomic_delivery(&verdict).map_err(told("a commit"))?;
     let group_info = delivery.admission.group_info.clone().ok_or("a commit without a GroupInfo")?;
-    Ok(CommitBundle { commit: delivery.message.to_vec(), group_info, welcomes: Vec::new() })
+    Ok(CommitBundle::new(delivery.message.to_vec(), group_info))
 }
 
 fn welcome(pending: &PendingCommit) -> Result<Vec<u8>, String> {

@@ -8,7 +8,7 @@ use keyroom_mls::identity::Member;
 use keyroom_store::Transaction;
 use keyroom_wire::{Decode as _, KeyPackage, LeafIndex, Limits, MlsMessage};
 
-use super::{GROUP_INFO, Room};
+use super::Room;
 use crate::context::Env;
 use crate::judge::{ask, credential_device, device_of};
 use crate::rows::{ClaimedPackage, Handshake, Outgoing};
@@ -117,7 +117,7 @@ impl Room {
     fn build(&mut self, plan: &Plan, env: &mut Env) -> Result<(), Error> {
         let now = env.now();
         let (pending, changes) = self.with_group(|group, context| {
-            let mut commit = group.commit().group_info(GROUP_INFO).welcome_tree(TreeDelivery::OutOfBand);
+            let mut commit = group.commit().group_info(context.group_info()).welcome_tree(TreeDelivery::OutOfBand);
             for (_, key_package) in &plan.add {
                 commit = commit.add(key_package.clone());
             }
@@ -137,10 +137,15 @@ impl Room {
         let delivery = pending.for_atomic_delivery(&verdict)?;
         let devices: Vec<DeviceUri> = plan.add.iter().map(|(device, _)| device.clone()).collect();
         let welcome = delivery.admission.welcome.clone().map(|welcome| WelcomeTo { devices, welcome });
+        let (commit, group_info) = (delivery.message.to_vec(), delivery.admission.group_info.clone());
+        let staged = pending.into_staged();
         let bundle = CommitBundle {
-            commit: delivery.message.to_vec(),
-            group_info: delivery.admission.group_info.clone().ok_or(Error::Corrupt)?,
+            commit,
+            group_info: group_info.ok_or(Error::Corrupt)?,
             welcomes: welcome.into_iter().collect(),
+            access_key: self
+                .context
+                .access_key(&self.row.room, |label, context, length| staged.export(label, context, length))?,
         };
         let handshake = Handshake::Commit { bundle: bundle.to_bytes(), entries: plan.entries.clone() };
         let change = self.put_handshake(Transaction::new().change(changes), handshake)?;

@@ -250,7 +250,7 @@ impl Room {
         Ok(())
     }
 
-    fn halt(
+    pub(super) fn halt(
         &mut self,
         sequence: u64,
         why: Error,

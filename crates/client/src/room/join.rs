@@ -6,12 +6,12 @@ use keyroom_api::{Bundle as _, CommitBundle, EpochInfo, MailboxItem, RoomBundle,
 use keyroom_crypto::Secret;
 use keyroom_mls::config::Inputs;
 use keyroom_mls::error::{Error as ProtocolError, NotYet};
-use keyroom_mls::group::{Founder, Group, JoinOptions, Joining};
+use keyroom_mls::group::{Founder, Group, GroupInfoContent, JoinOptions, Joining, TreeDelivery};
 use keyroom_mls::record::ChangeSet;
 use keyroom_store::Transaction;
 use keyroom_wire::{Decode as _, Extensions, GroupId, LeafIndex, Limits, Node, Psk, RatchetTree};
 
-use super::{GROUP_INFO, Output, Room};
+use super::{Output, Room};
 use crate::context::{Context, Env};
 use crate::event::Event;
 use crate::judge::ask;
@@ -31,8 +31,10 @@ impl Room {
         let founder = Founder { bundle, group_id: group_id.clone().into(), extensions: Extensions::new() };
         let inputs = Inputs::at(now);
         let (group, changes) = Group::create(context.suite, founder, context.config.clone(), &inputs, &mut env.rng)?;
-        let group_info = group.group_info(GROUP_INFO, context.signer.as_ref(), &mut env.rng)?;
-        let bundle = RoomBundle::new(group_info, Some(group.ratchet_tree()?));
+        let content = GroupInfoContent { tree: TreeDelivery::OutOfBand, ..context.group_info() };
+        let group_info = group.group_info(content, context.signer.as_ref(), &mut env.rng)?;
+        let access_key = context.access_key(&room, |label, context, length| group.export(label, context, length))?;
+        let bundle = RoomBundle { access_key, ..RoomBundle::new(group_info, Some(group.ratchet_tree()?)) };
         let mut created = Self::new(context, new_row(room, group_id, Phase::Creating));
         created.group = Some(group);
         let change = Transaction::new().change(changes);
@@ -74,7 +76,7 @@ impl Room {
         let inputs = Inputs::at(env.now());
         let groups = context.groups()?;
         let builder = Group::join_external(context.suite, &bundle, context.config.clone());
-        let mut builder = builder.group_info(GROUP_INFO).groups(&groups).ratchet_tree(tree);
+        let mut builder = builder.group_info(context.group_info()).groups(&groups).ratchet_tree(tree);
         if let Some(leaf) = own_leaf(&context, tree)? {
             builder = builder.resync(leaf);
         }
@@ -87,7 +89,9 @@ impl Room {
         let commit = join.message.clone();
         let group_info = join.group_info.clone().ok_or(Error::Corrupt)?;
         let (group, changes) = join.accept(&verdict)?;
-        let bundle = CommitBundle { commit, group_info, welcomes: Vec::new() };
+        let export = |label: &str, context: &[u8], length| group.export(label, context, length);
+        let access_key = context.access_key(&self.row.room, export)?;
+        let bundle = CommitBundle { access_key, ..CommitBundle::new(commit, group_info) };
         self.row.group_id = group.group_id().as_slice().to_vec();
         self.row.phase = Phase::Joining;
         self.row.cursor = info.head;

@@ -8,6 +8,7 @@
 //! The log decides. An own commit or text takes effect when it comes back in the log, never by
 //! the answer to the request that sent it; so the answer may be lost, come late or come twice.
 
+mod access;
 mod commit;
 mod inbox;
 mod join;
@@ -22,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use keyroom_api::{Closure, Code, DeviceUri, EpochInfo, RoomUri, UserUri};
-use keyroom_mls::group::{CommitAdvice, ExternalJoins, Group, GroupInfoContent, TreeDelivery};
+use keyroom_mls::group::{CommitAdvice, Group};
 use keyroom_store::{RowKey, Scan, Transaction};
 
 use crate::context::Context;
@@ -32,11 +33,6 @@ use crate::rows::{self, Handshake, HistoryRow, Outgoing, Phase, RoomRow};
 use crate::view::{Agreement, Member, View, agreement, draw};
 use crate::{Error, Usage};
 use successor::Founding;
-
-/// What the server is told about an epoch. It gets the tree of the first one beside this, and knows
-/// those of all others: it has followed every commit.
-const GROUP_INFO: GroupInfoContent =
-    GroupInfoContent { tree: TreeDelivery::OutOfBand, external: ExternalJoins::Allowed };
 
 /// Rows are listed in pages of this many.
 const PAGE: usize = 256;
@@ -60,6 +56,7 @@ pub(crate) enum Asked {
     Handshake,
     EpochInfo,
     Tree,
+    Access { epoch: u64 },
     Claim { entry: u64 },
     ClaimForSuccessor { user: UserUri },
     Message { entry: u64 },
@@ -78,6 +75,8 @@ pub(crate) struct Room {
     founding: Option<Founding>,
     /// The epoch into which an external join leads, until its tree is there.
     info: Option<EpochInfo>,
+    /// The epoch whose secrets the server knows that this device has, where it asks.
+    proved: Option<u64>,
     /// The server has answered the request of the handshake: the log will show what became of it.
     answered: bool,
     /// Texts that the server has taken and the log has not shown.
@@ -100,6 +99,7 @@ impl Room {
             closure: None,
             founding: None,
             info: None,
+            proved: None,
             answered: false,
             taken: BTreeSet::new(),
             late: BTreeSet::new(),
@@ -138,7 +138,7 @@ impl Room {
     /// The cursor from which the log is wanted, if it is.
     pub(crate) fn wants_log(&self) -> Option<u64> {
         let member = match self.row.phase {
-            Phase::Active => true,
+            Phase::Active => self.has_access(),
             // Before its commit is taken, the server lets it read nothing.
             Phase::Joining => self.answered,
             Phase::Halted => true,

@@ -23,6 +23,9 @@ impl Room {
         if self.row.phase == Phase::Wanted {
             return Ok(Some(self.join_request()));
         }
+        if let Some(proof) = self.prove(env)? {
+            return Ok(Some(proof));
+        }
         if let Some(handshake) = self.handshake.as_ref().filter(|_| !self.answered) {
             return Ok(Some((Asked::Handshake, self.handshake_request(handshake)?)));
         }
@@ -172,6 +175,11 @@ impl Room {
                 Ok(())
             }
             (Asked::EpochInfo | Asked::Tree, Err(error)) => self.join_failed(refused(&error)),
+            (Asked::Access { epoch }, Ok(Answer::Proved)) => {
+                self.proved(*epoch);
+                Ok(())
+            }
+            (Asked::Access { epoch }, Err(error)) => self.not_proved(*epoch, &error),
             (Asked::Claim { entry }, Ok(Answer::Claimed(devices))) => self.claimed(*entry, devices),
             (Asked::Claim { entry }, Err(error)) => self.refuse_change(*entry, refused(&error)),
             (Asked::ClaimForSuccessor { user }, Ok(Answer::Claimed(devices))) => {

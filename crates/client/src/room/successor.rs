@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use keyroom_api::{Bundle as _, DeviceClaim, DeviceUri, RoomBundle, RoomUri, ShortName, UserUri, WelcomeTo};
 use keyroom_crypto::Secret;
 use keyroom_mls::config::Inputs;
-use keyroom_mls::group::{Group, Succession, Successor, TreeDelivery};
+use keyroom_mls::group::{Group, GroupInfoContent, Succession, Successor, TreeDelivery};
 use keyroom_mls::record::ChangeSet;
 use keyroom_store::{RowKey, Transaction};
 use keyroom_wire::{GroupId, KeyPackage};
@@ -17,7 +17,7 @@ use keyroom_wire::{GroupId, KeyPackage};
 use super::commit::additions;
 use super::join::{group_id, new_row};
 use super::outbox::packages;
-use super::{Asked, GROUP_INFO, Output, Room, devices, leave};
+use super::{Asked, Output, Room, devices, leave};
 use crate::Error;
 use crate::context::{Context, Env};
 use crate::judge::ask;
@@ -87,7 +87,7 @@ impl Room {
         let Some(founding) = self.founding.take().filter(|_| self.may_found()) else { return Ok(None) };
         let room = successor_name(&self.row.room, env)?;
         let id = group_id(&room, env);
-        let branch = |old: &mut Group, context: &Context| branch(old, context, &id, &founding.claimed, env);
+        let branch = |old: &mut Group, context: &Context| branch(old, context, (&room, &id), &founding.claimed, env);
         let (group, changes, bundle) = self.with_group(branch)?;
         let bundle = RoomBundle { predecessor: Some(self.row.room.clone()), ..bundle };
         let row = new_row(room, id.clone(), Phase::Creating);
@@ -153,7 +153,7 @@ impl Room {
 fn branch(
     old: &Group,
     context: &Context,
-    group_id: &[u8],
+    (room, group_id): (&RoomUri, &[u8]),
     members: &[(DeviceUri, KeyPackage)],
     env: &mut Env,
 ) -> Result<(Group, ChangeSet, RoomBundle), Error> {
@@ -165,7 +165,7 @@ fn branch(
         bundle: stock::make(context, Kind::OneTime, env)?,
         members: members.iter().map(|(_, key_package)| key_package.clone()).collect(),
         welcome_tree: TreeDelivery::OutOfBand,
-        group_info: Some(GROUP_INFO),
+        group_info: Some(GroupInfoContent { tree: TreeDelivery::OutOfBand, ..context.group_info() }),
     };
     let (signer, config, inputs) = (context.signer.as_ref(), context.config.clone(), Inputs::at(env.now()));
     let (mut group, created, pending, committed) =
@@ -176,6 +176,7 @@ fn branch(
     let (_, applied) = group.apply(pending.into_staged(), &verdict)?;
     let devices = members.iter().map(|(device, _)| device.clone()).collect();
     let bundle = RoomBundle {
+        access_key: context.access_key(room, |label, context, length| group.export(label, context, length))?,
         welcomes: admission.welcome.map(|welcome| WelcomeTo { devices, welcome }).into_iter().collect(),
         ..RoomBundle::new(admission.group_info.ok_or(Error::Corrupt)?, Some(group.ratchet_tree()?))
     };

@@ -40,7 +40,7 @@ impl Insider {
         let join = join.ratchet_tree(&tree);
         let join = join.build(&info.group_info, signer.as_ref(), &Inputs::at(now), &mut rng).unwrap();
         let (commit, group_info) = (join.message.clone(), join.group_info.clone().unwrap());
-        let bundle = CommitBundle { commit, group_info, welcomes: Vec::new() };
+        let bundle = CommitBundle::new(commit, group_info);
         connection.commit(room.uri(), &bundle, &key(&format!("in-{}", room.uri().name()))).await.unwrap();
         let verdict = join.questions().accept_unseen();
         let (group, _) = join.accept(&verdict).unwrap();
@@ -60,7 +60,7 @@ impl Insider {
         };
         let info = made.group_info(self.group.own_leaf(), self.signer.as_ref(), fits, &mut self.rng);
         let group_info = keyroom_wire::Encode::to_bytes(&keyroom_wire::MlsMessage::GroupInfo(info));
-        let bundle = CommitBundle { commit: made.bytes(), group_info, welcomes: Vec::new() };
+        let bundle = CommitBundle::new(made.bytes(), group_info);
         self.connection
             .commit(room.uri(), &bundle, &key(&format!("broken-{}", room.uri().name())))
             .await

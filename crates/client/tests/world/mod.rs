@@ -35,8 +35,14 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With a server that is set up like this.
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = Config::new("localhost".parse().unwrap(), folder.path().join("server.db"));
+        let mut config = Config::new("localhost".parse().unwrap(), folder.path().join("server.db"));
+        change(&mut config);
         Self { server: Server::start(config).await.unwrap(), folder }
     }
 

@@ -69,6 +69,9 @@ pub(super) async fn append_commit(db: &Session, commit: &NewCommit) -> Outcome<A
     let (change, tree_hash) = (&commit.next.change, &commit.next.tree_hash);
     let into = Into { room: entry.room, epoch: next, tree_hash, cursor: sequence };
     epochs::clear(db, entry.room, next, change).await?;
+    if let Some(access) = &commit.access {
+        roster::rekey(db, entry.room, next, access, sequence).await?;
+    }
     // All are prepared, so they are sent together and carried out in this order.
     try_join5(
         places.change(db, entry.room, &commit.roster, sequence),

@@ -209,6 +209,14 @@ impl Ledger for Postgres {
         })
     }
 
+    fn access_key(&self, room: RoomId, epoch: u64) -> Answer<'_, Option<Vec<u8>>> {
+        Box::pin(self.run(move |db| async move { roster::access_key(&db, room, epoch).await }))
+    }
+
+    fn admit<'a>(&'a self, room: RoomId, device: &'a DeviceUri, epoch: u64) -> Answer<'a, ()> {
+        Box::pin(self.run(move |db| async move { roster::admit(&db, room, device, epoch).await }))
+    }
+
     fn report(&self, report: NewReport) -> Answer<'_, Reported> {
         Box::pin(async move {
             let report = &report;

@@ -48,8 +48,8 @@ async fn place(db: &Session, new: &NewRoom) -> Outcome<Result<(RoomId, mailbox::
     let added = db
         .query_opt(
             "WITH added AS (
-                INSERT INTO rooms (uri, group_id, epoch, head, reports_needed, listed)
-                VALUES ($1, $2, $3::bigint, 0, $6, $7)
+                INSERT INTO rooms (uri, group_id, epoch, head, reports_needed, listed, keyed)
+                VALUES ($1, $2, $3::bigint, 0, $6, $7, $10)
                 ON CONFLICT DO NOTHING RETURNING id
             ), first AS (
                 INSERT INTO epochs (room, epoch, group_info, tree_hash) SELECT id, $3::bigint, $4, $5 FROM added
@@ -65,14 +65,18 @@ async fn place(db: &Session, new: &NewRoom) -> Outcome<Result<(RoomId, mailbox::
                 &new.first.group_info,
                 &new.first.tree_hash,
                 &i64::from(new.reports_needed),
-                &new.roster.is_some(),
+                &(new.roster.is_some() || new.access.is_some()),
                 &devices,
                 &leaves,
+                &new.access.is_some(),
             ],
         )
         .await?;
     let Some(row) = added else { return Ok(Err(Created::GroupTaken)) };
     let id = RoomId(row.try_get(0)?);
+    if let Some(access) = &new.access {
+        roster::rekey(db, id, new.epoch, access, 0).await?;
+    }
     Ok(match mailbox::address(db, &new.welcomes, new.mailbox).await? {
         Ok(mail) => Ok((id, mail)),
         Err(Undelivered::Unknown(index)) => Err(Created::UnknownDevice(index)),
@@ -121,7 +125,7 @@ async fn find(db: &Session, room: &RoomUri) -> Outcome<Option<(Vec<u8>, RoomStat
 
 pub(super) async fn room(db: &Session, room: &RoomUri, device: &DeviceUri) -> Outcome<Option<RoomRecord>> {
     let query = "SELECT epoch, head, closed, successor, id, group_id, reports_needed, listed,
-            (SELECT bool_or(until IS NULL) FROM roster WHERE room = rooms.id AND device = $2)
+            (SELECT bool_or(until IS NULL) FROM roster WHERE room = rooms.id AND device = $2), keyed
         FROM rooms WHERE uri = $1";
     let Some(row) = db.query_opt(query, &[&room.to_string(), &device.to_string()]).await? else { return Ok(None) };
     Ok(Some(RoomRecord {
@@ -129,6 +133,7 @@ pub(super) async fn room(db: &Session, room: &RoomUri, device: &DeviceUri) -> Ou
         group_id: row.try_get(5)?,
         status: status(&row)?,
         reports_needed: u32::try_from(row.try_get::<_, i64>(6)?).map_err(|_| Failure::Corrupt)?,
+        keyed: row.try_get(9)?,
         standing: roster::read(&row, 7)?,
     }))
 }

@@ -36,6 +36,8 @@ CREATE TABLE rooms (
     head bigint NOT NULL,
     -- Whether the roster says who may do what.
     listed boolean NOT NULL,
+    -- Whether the roster holds who has proved to know the secrets of an epoch.
+    keyed boolean NOT NULL,
     -- The sequence number of the last commit that took a device out of the roster.
     vacated bigint NOT NULL DEFAULT 0,
     -- The sequence number of the commit that closed it.
@@ -46,7 +48,8 @@ CREATE TABLE rooms (
 ) WITH (fillfactor = 50);
 CREATE UNIQUE INDEX rooms_of_group ON rooms (sha256(group_id));
 
--- Who was in the room from which entry of the log to which.
+-- Who was in the room from which entry of the log to which. In a keyed room nobody knows the leaves: they
+-- are numbered downwards from -1.
 CREATE TABLE roster (
     room bigint NOT NULL,
     device text COLLATE "C" NOT NULL,
@@ -56,6 +59,14 @@ CREATE TABLE roster (
     PRIMARY KEY (room, device, leaf, since)
 );
 CREATE UNIQUE INDEX roster_of_leaves ON roster (room, leaf) WHERE until IS NULL;
+
+-- How members of a keyed room prove in each epoch that they are.
+CREATE TABLE access_keys (
+    room bigint NOT NULL,
+    epoch bigint NOT NULL,
+    key bytea NOT NULL,
+    PRIMARY KEY (room, epoch)
+);
 
 CREATE TABLE epochs (
     room bigint NOT NULL,

@@ -6,14 +6,21 @@
 //! newcomers do: if the GroupInfo of the present epoch has `external_pub`, they may have it and send an external
 //! commit, or propose themselves; an external sender of the group may propose. All of it under their own name
 //! and key. To a stranger, a room that admits nobody does not exist, except that its name is taken.
+//!
+//! A room with private handshakes has a roster too, of those who have proved to know the secrets of an epoch.
+//! Each commit registers the public half of a key that only members of the new epoch derive, and ends
+//! everybody's place but its sender's. A device that follows the commit signs with that key for itself and
+//! goes on where it was; one that was removed cannot, and has read the commit that removed it. Whom a commit
+//! welcomes is in on its sender's word.
 
-use keyroom_api::{Conflict, DeviceUri, RoomUri};
+use keyroom_api::{ACCESS_KEY_LENGTH, AccessContent, AccessProof, Bundle as _, Conflict, DeviceUri, RoomUri};
 use keyroom_wire::{Decode, ExtensionType, GroupInfo, MlsMessage};
 
-use super::Delivery;
 use super::key_packages::check_owner;
-use crate::framed::{Author, Framed, Wrapping};
-use crate::{LedgerError, Refusal, RoomRecord, Standing};
+use super::send::addressees;
+use super::{Delivery, compute};
+use crate::framed::{Author, Framed, Wrapping, checked_epoch};
+use crate::{Invalid, LedgerError, NewAccess, NewWelcome, Refusal, RoomRecord, Standing};
 
 impl Delivery {
     /// A room, whoever asks.
@@ -73,6 +80,13 @@ impl Delivery {
     ) -> Result<Option<DeviceUri>, Refusal> {
         match (framed.author, room.standing) {
             (Author::Member, Standing::Unlisted) => Ok(None),
+            // The ledger takes it in the epoch that the device has proved to know, or not at all.
+            (Author::Member, Standing::Member) if room.keyed && framed.epoch == room.status.epoch => Ok(None),
+            (Author::Member, Standing::Member | Standing::Removed)
+                if room.keyed && framed.epoch != room.status.epoch =>
+            {
+                Err(self.wrong_epoch(room, framed.epoch).await?)
+            }
             (Author::Member, Standing::Member) => Ok(Some(caller.clone())),
             (Author::Member, Standing::Removed) => Err(Refusal::NotMember),
             (Author::Member, Standing::Stranger) => Err(self.stranger(room).await?),
@@ -104,6 +118,47 @@ impl Delivery {
         Err(self.stranger(room).await?)
     }
 
+    /// Lets a device in that proves to know the secrets of an epoch. Repeating it is safe.
+    ///
+    /// # Errors
+    /// [`Refusal::Invalid`] if the room has a roster; [`Refusal::NotMember`] for a proof that is none;
+    /// [`Refusal::UnknownRoom`] if it comes from a device that has never given one.
+    pub async fn prove(&self, caller: &DeviceUri, room: &RoomUri, proof: AccessProof) -> Result<(), Refusal> {
+        self.own_host(caller.host())?;
+        let found = self.find(caller, room).await?;
+        let refusal = match found.standing {
+            Standing::Stranger => Refusal::UnknownRoom,
+            Standing::Unlisted | Standing::Member | Standing::Removed => Refusal::NotMember,
+        };
+        if !found.keyed {
+            return Err(if found.standing == Standing::Stranger { refusal } else { Invalid::AccessKey.into() });
+        }
+        checked_epoch(proof.epoch).map_err(|_| refusal.clone())?;
+        let Some(key) = self.ledger.access_key(found.id, proof.epoch).await? else { return Err(refusal) };
+        let content = AccessContent { room: room.clone(), device: caller.clone(), epoch: proof.epoch }.to_bytes();
+        let validator = self.validator.clone();
+        let check = compute(move || Ok(validator.check_access(&key, &content, &proof.signature)?)).await;
+        match check {
+            Ok(()) => Ok(self.ledger.admit(found.id, caller, proof.epoch).await?),
+            Err(Refusal::Invalid(_)) => Err(refusal),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How members prove in the epoch after a commit that they are.
+    pub(super) fn next_access(
+        &self,
+        caller: &DeviceUri,
+        room: &RoomRecord,
+        key: Option<Vec<u8>>,
+        welcomes: &[NewWelcome],
+    ) -> Result<Option<NewAccess>, Refusal> {
+        if room.keyed != key.is_some() {
+            return Err(Invalid::AccessKey.into());
+        }
+        access(caller, key, welcomes)
+    }
+
     /// A message from outside the group is taken only from the device whose name and key it bears.
     pub(super) async fn check_outsider(
         &self,
@@ -118,6 +173,21 @@ impl Delivery {
         let owner = self.current_view(room, framed.epoch).await?.outsider(message)?;
         let keys = self.accounts.keys(caller).await?;
         Ok(check_owner(&owner, caller, &keys)?)
+    }
+}
+
+/// An access key, with the device that registers it and those whom it welcomes.
+pub(super) fn access(
+    by: &DeviceUri,
+    key: Option<Vec<u8>>,
+    welcomes: &[NewWelcome],
+) -> Result<Option<NewAccess>, Refusal> {
+    match key {
+        Some(key) if key.len() == ACCESS_KEY_LENGTH => {
+            Ok(Some(NewAccess { key, by: by.clone(), welcomed: addressees(welcomes) }))
+        }
+        Some(_) => Err(Invalid::AccessKey.into()),
+        None => Ok(None),
     }
 }
 

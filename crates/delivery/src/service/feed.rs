@@ -30,6 +30,8 @@ struct Cursor {
     after: u64,
     /// Whether the client knows that it has seen all there was when it subscribed.
     caught_up: bool,
+    /// Whether a device that may read no further may prove that it may.
+    keyed: bool,
     /// What it knows of the room's end.
     closed: Option<Closure>,
 }
@@ -89,7 +91,7 @@ impl Feed {
         }
         let topic = Topic::Room(room.clone());
         self.subscription.add(topic.clone());
-        self.rooms.insert(room, Cursor { room: found.id, after, caught_up: false, closed: None });
+        self.rooms.insert(room, Cursor { room: found.id, after, caught_up: false, keyed: found.keyed, closed: None });
         self.look(topic);
         Ok(())
     }
@@ -153,7 +155,7 @@ impl Feed {
         if !more && !cursor.caught_up {
             events.push(LiveEvent::CaughtUp { room: room.clone(), head: page.head });
         }
-        if let (false, Some(head)) = (more, until) {
+        if let (false, Some(head), false) = (more, until, cursor.keyed) {
             events.push(LiveEvent::Left { room: room.clone(), head });
         }
         if let Some(closure) = page.closed.filter(|closure| !more && cursor.closed.as_ref() != Some(closure)) {

@@ -29,8 +29,9 @@ pub enum Handshakes {
     /// Public ones only, so that every commit is judged on the public state of its epoch.
     #[default]
     Public,
-    /// Private ones too. Of a private commit only order, group and epoch are judged, and its GroupInfo
-    /// must carry the ratchet tree.
+    /// Private ones too, in rooms that were made for them with an
+    /// [access key](keyroom_api::RoomBundle::access_key). Of a private commit only order, group and epoch
+    /// are judged, and its GroupInfo must carry the ratchet tree.
     PublicAndPrivate,
 }
 

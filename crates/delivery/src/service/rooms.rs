@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use keyroom_api::{DeviceUri, EpochInfo, RoomBundle, RoomStatus, RoomUri};
 
+use super::access::access;
 use super::send::addressees;
 use super::{Delivery, Done, Handshakes, Opened, compute};
 use crate::framed::{checked_epoch, self_removes};
 use crate::{
-    Created, Invalid, Judged, LedgerError, LogRead, NewEpoch, NewRoom, Page, Place, PublicView, Refusal, RoomId,
-    Roster, RosterChange, Standing, Topic,
+    Created, Invalid, Judged, LedgerError, LogRead, NewAccess, NewEpoch, NewRoom, NewWelcome, Page, Place, PublicView,
+    Refusal, RoomId, Roster, RosterChange, Standing, Topic,
 };
 
 impl Delivery {
@@ -25,11 +26,13 @@ impl Delivery {
     pub async fn create_room(&self, caller: &DeviceUri, room: &RoomUri, bundle: RoomBundle) -> Result<Opened, Refusal> {
         self.own_host(caller.host())?;
         self.own_host(room.host())?;
-        let RoomBundle { group_info, ratchet_tree, welcomes, predecessor, reports_needed } = bundle;
+        let RoomBundle { group_info, ratchet_tree, welcomes, predecessor, reports_needed, access_key } = bundle;
         let welcomes = self.cut_all(welcomes)?;
+        let access = self.first_access(caller, access_key, &welcomes)?;
         let addressees: Vec<DeviceUri> = addressees(&welcomes);
         let (view, first, roster) = self.judge_first(group_info, ratchet_tree).await?;
-        let roster = self.first_roster(caller, roster)?;
+        // Of a room with private handshakes the server cannot follow who comes and goes.
+        let roster = self.first_roster(caller, roster)?.filter(|_| access.is_none());
         if let Some(before) = &predecessor {
             self.check_successor(caller, before).await?;
         }
@@ -39,6 +42,7 @@ impl Delivery {
             epoch: view.epoch(),
             first,
             roster,
+            access,
             welcomes,
             mailbox: self.limits.mailbox,
             predecessor: predecessor.clone(),
@@ -78,14 +82,26 @@ impl Delivery {
         .await
     }
 
-    /// Who is in a new room: the caller, and perhaps others. A server that takes private handshakes cannot
-    /// follow who comes and goes.
+    /// How the members of a new room prove that they are, if it shall have private handshakes.
+    fn first_access(
+        &self,
+        caller: &DeviceUri,
+        key: Option<Vec<u8>>,
+        welcomes: &[NewWelcome],
+    ) -> Result<Option<NewAccess>, Refusal> {
+        if key.is_some() && self.handshakes == Handshakes::Public {
+            return Err(Invalid::PrivateHandshake.into());
+        }
+        access(caller, key, welcomes)
+    }
+
+    /// Who is in a new room: the caller, and perhaps others.
     fn first_roster(&self, caller: &DeviceUri, roster: Roster) -> Result<Option<Vec<Place>>, Refusal> {
         let Roster::Known(RosterChange { added, .. }) = roster else { return Ok(None) };
         if !added.iter().any(|place| place.device == *caller) {
             return Err(Refusal::NotMember);
         }
-        Ok((self.handshakes == Handshakes::Public).then(|| self.own_places(added)))
+        Ok(Some(self.own_places(added)))
     }
 
     /// Only who was in a room to its end says where it goes on; who was removed by the very commit that closed

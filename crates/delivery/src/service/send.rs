@@ -6,7 +6,7 @@ use keyroom_api::{CommitBundle, DeviceUri, EntryKind, IdempotencyKey, RoomUri, W
 use keyroom_mls::error::Rule;
 
 use super::access::conflict_for;
-use super::{Delivery, Done, Handshakes, Sent, compute};
+use super::{Delivery, Done, Sent, compute};
 use crate::framed::{Framed, Wrapping};
 use crate::welcome::cut;
 use crate::{
@@ -49,13 +49,18 @@ impl Delivery {
         self.check_fits(&framed, &found)?;
         self.in_epoch(&found, framed.epoch).await?;
         self.check_outsider(caller, &found, &framed, &entry.message).await?;
+        let access = self.next_access(caller, &found, bundle.access_key, &welcomes)?;
         let (view, next, roster) = self.judge(&found, &framed, entry.message.clone(), bundle.group_info).await?;
-        let roster = RosterChange { added: self.own_places(roster.added), ..roster };
+        let roster = match found.keyed {
+            true => RosterChange::default(),
+            false => RosterChange { added: self.own_places(roster.added), ..roster },
+        };
         let addressees = addressees(&welcomes);
         let commit = NewCommit {
             entry,
             next,
             roster,
+            access,
             welcomes,
             mailbox: self.limits.mailbox,
             epochs_kept: self.limits.epochs_kept,
@@ -88,12 +93,15 @@ impl Delivery {
             return Err(Refusal::TooLarge { limit: self.limits.message });
         }
         let framed = Framed::read(&message, &self.limits.wire())?;
-        let late = match framed.kind {
-            EntryKind::Application => self.limits.late_epochs,
-            EntryKind::Proposal => 0,
-            EntryKind::Commit => return Err(Invalid::WrongKind.into()),
-        };
+        if framed.kind == EntryKind::Commit {
+            return Err(Invalid::WrongKind.into());
+        }
         let found = self.find(caller, room).await?;
+        let late = match framed.kind {
+            // Who has gone with the last commit cannot be told from who has not seen it yet.
+            EntryKind::Application if !found.keyed => self.limits.late_epochs,
+            _ => 0,
+        };
         let mut entry = self.entry(caller, found.id, &framed, message, key);
         let author = self.check_author(caller, &found, &framed, &entry.message).await;
         if let Some(sent) = self.repetition(&found, &entry, author.as_ref().err()).await? {
@@ -140,7 +148,7 @@ impl Delivery {
             return Err(Invalid::WrongGroup.into());
         }
         let private_handshake = framed.wrapping == Wrapping::Private && framed.kind != EntryKind::Application;
-        if private_handshake && self.handshakes == Handshakes::Public {
+        if private_handshake && !room.keyed {
             return Err(Invalid::PrivateHandshake.into());
         }
         Ok(())
@@ -191,7 +199,7 @@ impl Delivery {
         Err(self.wrong_epoch(room, epoch).await?)
     }
 
-    async fn wrong_epoch(&self, room: &RoomRecord, epoch: u64) -> Result<Refusal, Refusal> {
+    pub(super) async fn wrong_epoch(&self, room: &RoomRecord, epoch: u64) -> Result<Refusal, Refusal> {
         Ok(Refusal::WrongEpoch(conflict_for(room, self.ledger.conflict(room.id, epoch).await?)))
     }
 
@@ -268,7 +276,7 @@ fn judge_private(
         return Err(Invalid::WrongEpoch.into());
     }
     let tree_hash = next.tree_hash().to_vec();
-    // A room that takes private commits has no roster.
+    // Who comes and goes, it does not say.
     Ok((next, NewEpoch { group_info, tree_hash, change }, RosterChange::default()))
 }
 

@@ -35,6 +35,7 @@ pub(super) fn append_commit(db: &Connection, commit: &NewCommit) -> Outcome<Verd
     let receipt = put(db, entry, sequence)?;
     roster::change(db, entry.room, &commit.roster, sequence)?;
     let next = entry.epoch + 1;
+    commit.access.as_ref().map_or(Ok(()), |access| roster::rekey(db, entry.room, next, access, sequence))?;
     epochs::put(db, entry.room, next, &commit.next)?;
     let tree_hash = &commit.next.tree_hash;
     let into = Into { room: entry.room, epoch: next, tree_hash, cursor: sequence, most: commit.mailbox };

@@ -156,6 +156,15 @@ impl Ledger for Sqlite {
         Box::pin(self.write(move |db| entries::append(db, &entry, late)))
     }
 
+    fn access_key(&self, room: RoomId, epoch: u64) -> Answer<'_, Option<Vec<u8>>> {
+        Box::pin(self.read(move |db| roster::access_key(db, room, epoch)))
+    }
+
+    fn admit<'a>(&'a self, room: RoomId, device: &'a DeviceUri, epoch: u64) -> Answer<'a, ()> {
+        let device = device.clone();
+        Box::pin(self.write(move |db| roster::admit(db, room, &device, epoch).map(Verdict::Keep)))
+    }
+
     fn report(&self, report: NewReport) -> Answer<'_, Reported> {
         Box::pin(self.write(move |db| rooms::report(db, &report).map(Verdict::Keep)))
     }

@@ -21,16 +21,24 @@ pub(super) fn create(db: &Connection, new: &NewRoom) -> Outcome<Verdict<Created>
     }
     let added = db
         .prepare_cached(
-            "INSERT INTO rooms (uri, group_id, epoch, head, reports_needed, listed)
-             VALUES (?, ?, ?, 0, ?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO rooms (uri, group_id, epoch, head, reports_needed, listed, keyed)
+             VALUES (?, ?, ?, 0, ?, ?, ?) ON CONFLICT DO NOTHING",
         )?
-        .execute(params![new.room.to_string(), new.group_id, new.epoch, new.reports_needed, new.roster.is_some()])?;
+        .execute(params![
+            new.room.to_string(),
+            new.group_id,
+            new.epoch,
+            new.reports_needed,
+            new.roster.is_some() || new.access.is_some(),
+            new.access.is_some(),
+        ])?;
     if added == 0 {
         return Ok(Verdict::Undo(Created::GroupTaken));
     }
     let id = RoomId(db.last_insert_rowid());
     epochs::put(db, id, new.epoch, &new.first)?;
     roster::add(db, id, new.roster.as_deref().unwrap_or_default(), 0)?;
+    new.access.as_ref().map_or(Ok(()), |access| roster::rekey(db, id, new.epoch, access, 0))?;
     let into = Into { room: id, epoch: new.epoch, tree_hash: &new.first.tree_hash, cursor: 0, most: new.mailbox };
     match mailbox::deliver(db, &into, &new.welcomes)? {
         Delivered::All => Ok(Verdict::Keep(Created::New(RoomStatus { epoch: new.epoch, head: 0, closed: None }))),
@@ -81,12 +89,12 @@ pub(super) fn room(db: &Connection, room: &RoomUri, device: &DeviceUri) -> Outco
 /// A room, and whether it has a roster.
 fn find(db: &Connection, room: &RoomUri) -> Outcome<Option<(RoomRecord, bool)>> {
     let columns =
-        "SELECT epoch, head, closed, successor, id, group_id, reports_needed, listed FROM rooms WHERE uri = ?";
+        "SELECT epoch, head, closed, successor, id, group_id, reports_needed, listed, keyed FROM rooms WHERE uri = ?";
     db.prepare_cached(columns)?
         .query_row([room.to_string()], |row| {
             let (id, status, standing) = (RoomId(row.get(4)?), read_status(row)?, Standing::Unlisted);
-            let (group_id, reports_needed) = (row.get(5)?, row.get(6)?);
-            Ok((RoomRecord { id, group_id, status, reports_needed, standing }, row.get(7)?))
+            let (group_id, reports_needed, keyed) = (row.get(5)?, row.get(6)?, row.get(8)?);
+            Ok((RoomRecord { id, group_id, status, reports_needed, keyed, standing }, row.get(7)?))
         })
         .optional()
 }

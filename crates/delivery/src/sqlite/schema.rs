@@ -45,6 +45,8 @@ const TABLES: &str = "
         head INTEGER NOT NULL,
         -- Whether the roster says who may do what.
         listed INTEGER NOT NULL,
+        -- Whether the roster holds who has proved to know the secrets of an epoch.
+        keyed INTEGER NOT NULL,
         -- The sequence number of the commit that closed it.
         closed INTEGER,
         successor TEXT,
@@ -52,7 +54,8 @@ const TABLES: &str = "
         reports_needed INTEGER NOT NULL
     ) STRICT;
 
-    -- Who was in the room from which entry of the log to which.
+    -- Who was in the room from which entry of the log to which. In a keyed room nobody knows the leaves: they
+    -- are numbered downwards from -1.
     CREATE TABLE roster (
         room INTEGER NOT NULL REFERENCES rooms,
         device TEXT NOT NULL,
@@ -62,6 +65,14 @@ const TABLES: &str = "
         PRIMARY KEY (room, device, leaf, since)
     ) STRICT, WITHOUT ROWID;
     CREATE UNIQUE INDEX roster_of_leaves ON roster (room, leaf) WHERE until IS NULL;
+
+    -- How members of a keyed room prove in each epoch that they are.
+    CREATE TABLE access_keys (
+        room INTEGER NOT NULL REFERENCES rooms,
+        epoch INTEGER NOT NULL,
+        key BLOB NOT NULL,
+        PRIMARY KEY (room, epoch)
+    ) STRICT, WITHOUT ROWID;
 
     CREATE TABLE epochs (
         room INTEGER NOT NULL REFERENCES rooms,

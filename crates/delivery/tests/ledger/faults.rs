@@ -28,7 +28,18 @@ async fn room(ledger: &Postgres) -> RoomId {
     let uri: keyroom_api::RoomUri = "mimi://h/r/room".parse().unwrap();
     let (room, group_id, first) = (uri.clone(), vec![1], epoch(vec![]));
     let (roster, welcomes, predecessor) = (None, vec![], None);
-    let new = NewRoom { room, group_id, epoch: 0, first, roster, welcomes, mailbox: 1, predecessor, reports_needed: 0 };
+    let new = NewRoom {
+        room,
+        group_id,
+        epoch: 0,
+        first,
+        roster,
+        access: None,
+        welcomes,
+        mailbox: 1,
+        predecessor,
+        reports_needed: 0,
+    };
     ledger.create(new).await.unwrap();
     ledger.room(&uri, &nobody()).await.unwrap().unwrap().id
 }
@@ -170,6 +181,7 @@ async fn a_caller_that_gives_up_leaves_no_lock_behind() {
             entry,
             next: epoch(vec![(vec![1], vec![1])]),
             roster: RosterChange::default(),
+            access: None,
             welcomes: vec![],
             mailbox: 1,
             epochs_kept: 1,

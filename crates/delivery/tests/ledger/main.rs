@@ -105,6 +105,7 @@ engines! {
         promises::a_random_history_reads_back_as_a_plain_model_says,
         promises::a_device_claims_of_one_user_a_few_times_an_hour,
         promises::a_device_sends_and_reads_while_it_is_in_the_room,
+        promises::in_a_keyed_room_every_commit_asks_all_but_its_sender_for_a_proof,
         promises::what_comes_with_a_removal_is_before_it_or_refused,
         accounts::all_nodes_have_one_secret_and_it_stays,
         accounts::a_challenge_is_spent_once_also_between_nodes,

@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use keyroom_api::{Closure, DeviceUri, EntryKind, LogPage, Offer, RoomStatus, RoomUri};
 use keyroom_delivery::{
-    Appended, CheckedKeyPackage, Claim, Claims, Created, KeptInfo, Ledger, LogRead, NewCommit, NewEntry, NewEpoch,
-    NewReport, NewRoom, NewWelcome, Once, Page, Place, Publication, Reported, RoomId, RosterChange, Standing,
+    Appended, CheckedKeyPackage, Claim, Claims, Created, KeptInfo, Ledger, LogRead, NewAccess, NewCommit, NewEntry,
+    NewEpoch, NewReport, NewRoom, NewWelcome, Once, Page, Place, Publication, Reported, RoomId, RosterChange, Standing,
     StateChange,
 };
 use rand::rngs::StdRng;
@@ -50,6 +50,7 @@ fn new_room(name: &str) -> NewRoom {
         epoch: 0,
         first: state(0),
         roster: None,
+        access: None,
         welcomes: Vec::new(),
         mailbox: 3,
         predecessor: None,
@@ -89,6 +90,7 @@ fn commit(room: RoomId, epoch: u64, message: impl Into<Vec<u8>>) -> NewCommit {
         entry,
         next: state(epoch + 1),
         roster: RosterChange::default(),
+        access: None,
         welcomes: Vec::new(),
         mailbox: 3,
         epochs_kept: 2,
@@ -774,6 +776,67 @@ pub(crate) async fn a_device_sends_and_reads_while_it_is_in_the_room(database: &
     assert_eq!(numbers(&nodes[1], room, "bob", 6).await, Some(vec![7]));
     assert_eq!(numbers(&nodes[1], room, "bob", 3).await, Some(vec![4, 5]));
     assert_eq!(numbers(&nodes[1], room, "alice", 0).await, Some((1..=7).collect()));
+}
+
+/// In a room of this epoch, the device registers a key that is this byte.
+fn access(name: &str, key: u8) -> Option<NewAccess> {
+    Some(NewAccess { key: vec![key; 32], by: device(name), welcomed: vec![device("dana")] })
+}
+
+pub(crate) async fn in_a_keyed_room_every_commit_asks_all_but_its_sender_for_a_proof(database: &Database) {
+    let nodes = [database.node().await, database.node().await];
+    let new = NewRoom { access: access("alice", 0), ..new_room("keyed") };
+    assert!(matches!(nodes[0].create(new).await.unwrap(), Created::New(_)));
+    let found = nodes[1].room(&uri("keyed"), &device("alice")).await.unwrap().unwrap();
+    let room = found.id;
+    assert_eq!((found.keyed, found.standing), (true, Standing::Member));
+    let standing = async |name: &str| nodes[1].room(&uri("keyed"), &device(name)).await.unwrap().unwrap().standing;
+    let commits = async |epoch: u64, by: &str| {
+        let rekeyed = NewCommit { access: access(by, epoch as u8 + 1), ..commit(room, epoch, epoch.to_be_bytes()) };
+        assert!(matches!(nodes[0].append_commit(rekeyed).await.unwrap(), Appended::Accepted(_)));
+    };
+    let text = async |epoch: u64| {
+        let text = entry(room, epoch, EntryKind::Application, "text");
+        assert!(matches!(nodes[0].append(text, 0).await.unwrap(), Appended::Accepted(_)));
+    };
+    // Entry 1 a text, entry 2 begins epoch 1, 3 a text, 4 begins epoch 2, 5 a text, 6 begins epoch 3.
+    text(0).await;
+    commits(0, "alice").await;
+    assert_eq!((standing("alice").await, standing("bob").await), (Standing::Member, Standing::Stranger));
+    for (epoch, key) in [(0, Some(0)), (1, Some(1)), (2, None)] {
+        assert_eq!(nodes[1].access_key(room, epoch).await.unwrap(), key.map(|key| vec![key; 32]));
+    }
+    nodes[0].admit(room, &device("bob"), 1).await.unwrap();
+    nodes[1].admit(room, &device("bob"), 1).await.unwrap();
+    assert_eq!(standing("bob").await, Standing::Member);
+    text(1).await;
+    commits(1, "bob").await;
+    assert_eq!((standing("alice").await, standing("bob").await), (Standing::Removed, Standing::Member));
+    assert_eq!(numbers(&nodes[0], room, "alice", 0).await, Some(vec![1, 2, 3, 4]), "the commit that put it out");
+    assert_eq!(numbers(&nodes[0], room, "bob", 0).await, None, "nothing of an epoch before");
+    assert_eq!(numbers(&nodes[0], room, "bob", 1).await, Some(vec![2, 3, 4]));
+    text(2).await;
+    commits(2, "bob").await;
+    // Alice was away for an epoch and goes on, one after the other.
+    assert_eq!(numbers(&nodes[0], room, "alice", 4).await, Some(vec![]));
+    nodes[0].admit(room, &device("alice"), 2).await.unwrap();
+    assert_eq!(standing("alice").await, Standing::Removed);
+    assert_eq!(numbers(&nodes[0], room, "alice", 0).await, Some((1..=6).collect()));
+    text(3).await;
+    assert_eq!(numbers(&nodes[0], room, "alice", 6).await, Some(vec![]));
+    nodes[0].admit(room, &device("alice"), 3).await.unwrap();
+    assert_eq!(standing("alice").await, Standing::Member);
+    assert_eq!(numbers(&nodes[1], room, "alice", 0).await, Some((1..=7).collect()));
+    // An old proof, given again, changes nothing.
+    nodes[0].admit(room, &device("alice"), 1).await.unwrap();
+    assert_eq!(numbers(&nodes[1], room, "alice", 0).await, Some((1..=7).collect()));
+    // Dana has been welcomed by each commit, and by the room's founder.
+    assert_eq!(numbers(&nodes[1], room, "dana", 0).await, Some((1..=7).collect()));
+    // Carol was in for one epoch, long ago.
+    nodes[0].admit(room, &device("carol"), 1).await.unwrap();
+    assert_eq!(standing("carol").await, Standing::Removed);
+    assert_eq!(numbers(&nodes[1], room, "carol", 1).await, Some(vec![2, 3, 4]));
+    assert_eq!(numbers(&nodes[1], room, "carol", 4).await, Some(vec![]));
 }
 
 pub(crate) async fn what_comes_with_a_removal_is_before_it_or_refused(database: &Database) {

@@ -46,6 +46,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/v1/rooms/{room}/group-info", get(rooms::group_info))
         .route("/v1/rooms/{room}/trees/{tree}", get(trees::part))
         .route("/v1/rooms/{room}/commits", post(rooms::commit))
+        .route("/v1/rooms/{room}/access", post(rooms::prove))
         .route("/v1/rooms/{room}/reports", post(rooms::report))
         .route("/v1/rooms/{room}/messages", post(rooms::send))
         .route("/v1/rooms/{room}/log", get(rooms::log))

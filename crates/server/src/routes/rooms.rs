@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use keyroom_api::{CommitBundle, Report, RoomBundle};
+use keyroom_api::{AccessProof, CommitBundle, Report, RoomBundle};
 use keyroom_delivery::Refusal;
 use serde::Deserialize;
 
@@ -17,6 +17,9 @@ use crate::refused::Refused;
 
 /// Longest report in bytes: a post-quantum signature and a few numbers.
 const LONGEST_REPORT: usize = 8 << 10;
+
+/// Longest access proof in bytes: an Ed25519 signature and a number.
+const LONGEST_PROOF: usize = 128;
 
 pub(super) async fn create(
     State(app): State<App>,
@@ -72,6 +75,17 @@ pub(super) async fn send(
     let message = body::message(&app, request, app.limits().message).await?;
     let done = to_the_end(async move { app.delivery.send(&caller, &room, message, key).await });
     Ok(to_json_done(done.await?))
+}
+
+pub(super) async fn prove(
+    State(app): State<App>,
+    Caller(caller): Caller,
+    OfRoom(room): OfRoom,
+    request: Request,
+) -> Result<StatusCode, Refused> {
+    let proof: AccessProof = body::bundle(&app, request, LONGEST_PROOF).await?;
+    app.delivery.prove(&caller, &room, proof).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn report(

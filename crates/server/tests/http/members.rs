@@ -181,7 +181,7 @@ fn external(who: &Client, info: &[u8], tree: &[u8], seed: u64) -> CommitBundle {
     let suite = RUSTCRYPTO.suite(SUITE).unwrap();
     let join = Group::join_external(suite, &who.bundle, Default::default()).group_info(OUTSIDE).ratchet_tree(tree);
     let join = join.build(info, who.signer.as_ref(), &INPUTS, &mut keyroom_vectors::rng(seed)).unwrap();
-    CommitBundle { commit: join.message.clone(), group_info: join.group_info.clone().unwrap(), welcomes: Vec::new() }
+    CommitBundle::new(join.message.clone(), join.group_info.clone().unwrap())
 }
 
 #[tokio::test]
@@ -251,8 +251,7 @@ async fn nobody_registers_a_room_in_which_it_is_not() {
     let mut rng = keyroom_vectors::rng(3);
     let content = GroupInfoContent { tree: TreeDelivery::Inside, external: ExternalJoins::Allowed };
     let info = meeting.group.group_info(content, meeting.alice.signer.as_ref(), &mut rng).unwrap();
-    let bundle =
-        RoomBundle { group_info: info, ratchet_tree: None, welcomes: Vec::new(), predecessor: None, reports_needed: 0 };
+    let bundle = RoomBundle::new(info, None);
     assert_eq!(refused(eve.connection.create_room(&room("mine"), &bundle).await), Code::NotMember);
     assert_eq!(refused(eve.connection.room(&room("mine")).await), Code::UnknownRoom);
 }

@@ -112,6 +112,7 @@ pub(crate) fn sent(pending: &PendingCommit, to: &[&str]) -> CommitBundle {
         commit: delivery.message.to_vec(),
         group_info: delivery.admission.group_info.clone().unwrap(),
         welcomes: welcome.into_iter().collect(),
+        access_key: None,
     }
 }
 

@@ -78,7 +78,7 @@ impl Meeting {
         let signer = bob.client.signer.as_ref();
         let info = made.group_info(bob.group.own_leaf(), signer, fits, &mut *self.rng);
         let group_info = MlsMessage::GroupInfo(info).to_bytes();
-        let bundle = CommitBundle { commit: made.bytes(), group_info, welcomes: Vec::new() };
+        let bundle = CommitBundle::new(made.bytes(), group_info);
         let receipt = self.connection(MALLORY).commit(&self.uri, &bundle, &key("broken")).await.unwrap();
         (made, receipt)
     }
@@ -269,7 +269,7 @@ async fn who_alone_missed_a_path_secret_comes_in_again_and_the_room_stays() {
     let delivery = pending.for_atomic_delivery(&verdict).unwrap();
     let (commit, group_info) = (delivery.message.to_vec(), delivery.admission.group_info.clone().unwrap());
     carol.apply(pending);
-    let bundle = CommitBundle { commit: commit.clone(), group_info, welcomes: Vec::new() };
+    let bundle = CommitBundle::new(commit.clone(), group_info);
     meeting.connection(2).commit(&meeting.uri, &bundle, &key("honest")).await.unwrap();
     meeting.members[3].follow(&commit);
 
@@ -304,7 +304,7 @@ impl Meeting {
         let verdict = join.questions().accept_unseen();
         let (commit, group_info) = (join.message.clone(), join.group_info.clone().unwrap());
         let (group, _) = join.accept(&verdict).unwrap();
-        let bundle = CommitBundle { commit: commit.clone(), group_info, welcomes: Vec::new() };
+        let bundle = CommitBundle::new(commit.clone(), group_info);
         let receipt = connection.commit(&self.uri, &bundle, &key(mark)).await.unwrap();
         if let Some(member) = member {
             self.members[member].group = group;
@@ -335,6 +335,7 @@ async fn a_false_external_pub_ends_the_room_at_the_commit_of_who_believed_it() {
         commit: commit.clone(),
         group_info: MlsMessage::GroupInfo(info).to_bytes(),
         welcomes: Vec::new(),
+        access_key: None,
     };
     meeting.connection(MALLORY).commit(&meeting.uri, &bundle, &key("false")).await.unwrap();
     for member in [0, 2, 3] {

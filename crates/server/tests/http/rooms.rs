@@ -201,15 +201,17 @@ async fn private_commits_are_ordered_too_where_the_server_takes_them() {
     let world = World::with(|config| config.handshakes = Handshakes::PublicAndPrivate).await;
     let alice = world.connect("alice/phone");
     let meeting = room("meeting");
-    alice.create_room(&meeting, &founding("g", 0)).await.unwrap();
-    let secret = CommitBundle { commit: private("g", 0, ContentType::Commit, 1), ..bundle("g", 0, 1) };
+    let access_key = Some(vec![7; 32]);
+    alice.create_room(&meeting, &RoomBundle { access_key: access_key.clone(), ..founding("g", 0) }).await.unwrap();
+    let bundle = |epoch, mark| CommitBundle { access_key: access_key.clone(), ..bundle("g", epoch, mark) };
+    let secret = CommitBundle { commit: private("g", 0, ContentType::Commit, 1), ..bundle(0, 1) };
     alice.send_message(&meeting, private("g", 0, ContentType::Proposal, 1), &key("p")).await.unwrap();
     let skipped = CommitBundle { group_info: group_info("g", 2), ..secret.clone() };
     assert_eq!(alice.commit(&meeting, &skipped, &key("a")).await.unwrap_err().code(), Some(Code::Invalid));
     let bare = CommitBundle { group_info: group_info_with("g", 1, Extensions::new()), ..secret.clone() };
     assert_eq!(alice.commit(&meeting, &bare, &key("a")).await.unwrap_err().code(), Some(Code::Invalid));
     alice.commit(&meeting, &secret, &key("a")).await.unwrap();
-    let late = alice.commit(&meeting, &bundle("g", 0, 9), &key("b")).await.unwrap_err();
+    let late = alice.commit(&meeting, &bundle(0, 9), &key("b")).await.unwrap_err();
     assert_eq!(late.conflict().unwrap().commit, Some(secret.commit));
-    alice.commit(&meeting, &bundle("g", 1, 2), &key("c")).await.unwrap();
+    alice.commit(&meeting, &bundle(1, 2), &key("c")).await.unwrap();
 }

@@ -232,7 +232,7 @@ pub(crate) fn founding(group: &str, epoch: u64) -> RoomBundle {
 
 /// A commit with the GroupInfo that belongs to it, without Welcomes.
 pub(crate) fn bundle(group: &str, epoch: u64, mark: u64) -> CommitBundle {
-    CommitBundle { commit: commit(group, epoch, mark), group_info: group_info(group, epoch + 1), welcomes: Vec::new() }
+    CommitBundle::new(commit(group, epoch, mark), group_info(group, epoch + 1))
 }
 
 pub(crate) fn with_welcome(bundle: CommitBundle, devices: &[&str], mark: u8) -> CommitBundle {

@@ -1,0 +1,170 @@
+//! Rooms whose handshakes the server cannot read.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test")]
+
+mod world;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keyroom::transport::{Answer, Feed, Later, Request, Transport};
+use keyroom::{Client, ClientError, Code, Error, Event, MemoryStore, Options, Store, Usage};
+use keyroom_api::CommitBundle;
+use keyroom_delivery::Handshakes;
+use keyroom_mls::config::{Config, HandshakePolicy};
+use keyroom_wire::{Decode as _, Limits, MlsMessage};
+use tokio::time::timeout;
+use world::{World, agree, hears, reaches, removed, texts};
+
+async fn private() -> World {
+    World::with(|config| config.handshakes = Handshakes::PublicAndPrivate).await
+}
+
+fn options(world: &World, user: &str) -> Options {
+    let config = Config { handshakes: HandshakePolicy::Private, ..Config::default() };
+    world.options(user).config(config)
+}
+
+async fn open(world: &World, user: &str, store: impl Store + 'static) -> Client {
+    let client = Client::open(store, &world.server.url(), options(world, user)).await.unwrap();
+    client.reachable().await.unwrap();
+    client
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_room_lives_although_the_server_reads_none_of_its_commits() {
+    let world = private().await;
+    let store = Arc::new(MemoryStore::new());
+    let (alice, bob) = (open(&world, "alice", MemoryStore::new()).await, open(&world, "bob", store.clone()).await);
+    let dana = open(&world, "dana", MemoryStore::new()).await;
+    let room = alice.create_room("meeting").await.unwrap();
+    room.invite("bob").await.unwrap();
+    let there = bob.entered("meeting").await.unwrap();
+    room.send("hello").await.unwrap();
+    hears(&there, "hello").await;
+    there.rotate().await.unwrap();
+    there.send("hello yourself").await.unwrap();
+    hears(&room, "hello yourself").await;
+    // Bob is away for three epochs, and comes in again through each of them.
+    bob.close().await.unwrap();
+    for text in ["one", "two", "three"] {
+        room.rotate().await.unwrap();
+        room.send(text).await.unwrap();
+    }
+    room.flush().await.unwrap();
+    let joined = dana.join_room("meeting").await.unwrap();
+    reaches(&room, 6).await;
+    let bob = open(&world, "bob", store).await;
+    let there = bob.room("meeting").await.unwrap();
+    hears(&there, "three").await;
+    reaches(&there, 6).await;
+    agree(&[&room, &there, &joined]).await;
+    joined.send("dana is here").await.unwrap();
+    hears(&there, "dana is here").await;
+
+    let log = world.log(room.uri()).await;
+    let public = |message: &[u8]| {
+        matches!(MlsMessage::from_bytes(message, &Limits::default()), Ok(MlsMessage::PublicMessage(_)))
+    };
+    assert_eq!(log.iter().filter(|entry| public(&entry.message)).count(), 1, "only who comes from outside is seen");
+
+    room.remove("bob").await.unwrap();
+    removed(&there).await;
+    room.send("among us").await.unwrap();
+    hears(&joined, "among us").await;
+    assert!(!texts(&there).await.contains(&"among us".to_owned()));
+    assert_eq!(there.send("still?").await, Err(Usage::Removed.into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_who_talk_at_once_follow_each_others_commits() {
+    let world = private().await;
+    let clients = [
+        open(&world, "alice", MemoryStore::new()).await,
+        open(&world, "bob", MemoryStore::new()).await,
+        open(&world, "carol", MemoryStore::new()).await,
+    ];
+    let room = clients[0].create_room("meeting").await.unwrap();
+    room.invite("bob").await.unwrap();
+    room.invite("carol").await.unwrap();
+    let mut rooms = vec![room];
+    for client in &clients[1..] {
+        rooms.push(client.entered("meeting").await.unwrap());
+    }
+    let talks = rooms.iter().cloned().enumerate().map(|(number, room)| {
+        tokio::spawn(async move {
+            for text in 0..5 {
+                room.send(format!("{number}.{text}")).await.unwrap();
+                room.rotate().await.unwrap();
+            }
+            room.flush().await.unwrap();
+        })
+    });
+    let talks: Vec<_> = talks.collect();
+    for talk in talks {
+        timeout(Duration::from_secs(30), talk).await.expect("somebody waits for ever").unwrap();
+    }
+    for room in &rooms {
+        for (number, text) in (0..3).flat_map(|number| (0..5).map(move |text| (number, text))) {
+            hears(room, &format!("{number}.{text}")).await;
+        }
+        assert_eq!(texts(room).await.len(), 15);
+    }
+    let epoch = rooms[0].view().await.unwrap().epoch;
+    for room in &rooms {
+        reaches(room, epoch).await;
+    }
+    agree(&rooms.iter().collect::<Vec<_>>()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_takes_public_handshakes_only_says_so() {
+    let world = World::new().await;
+    let alice = open(&world, "alice", MemoryStore::new()).await;
+    assert_eq!(alice.create_room("meeting").await.err(), Some(Error::Refused(Code::Invalid)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_room_whose_commit_registers_a_false_key_stands_still_and_says_so() {
+    let world = private().await;
+    let (alice, bob) = (open(&world, "alice", MemoryStore::new()).await, mistaken(&world, "bob").await);
+    let room = alice.create_room("meeting").await.unwrap();
+    room.invite("bob").await.unwrap();
+    let there = bob.entered("meeting").await.unwrap();
+    room.send("all is well").await.unwrap();
+    room.flush().await.unwrap();
+    let mut events = room.events();
+    there.rotate().await.unwrap();
+    loop {
+        if let Event::Halted { why, .. } = events.next().await.unwrap() {
+            assert_eq!(why, Error::Refused(Code::NotMember));
+            break;
+        }
+    }
+}
+
+/// A transport that registers keys which nobody derives.
+struct FalseKey(Arc<dyn Transport>);
+
+impl Transport for FalseKey {
+    fn request(&self, request: Request) -> Later<'_, Result<Answer, ClientError>> {
+        self.0.request(match request {
+            Request::Commit { room, bundle, key } => {
+                let bundle = CommitBundle { access_key: Some(vec![7; 32]), ..bundle };
+                Request::Commit { room, bundle, key }
+            }
+            request => request,
+        })
+    }
+
+    fn live(&self) -> Later<'_, Result<Box<dyn Feed>, ClientError>> {
+        self.0.live()
+    }
+}
+
+/// A client that registers keys which nobody derives.
+async fn mistaken(world: &World, user: &str) -> Client {
+    let options = options(world, user).transport(|inner| Arc::new(FalseKey(inner)) as Arc<dyn Transport>);
+    let client = Client::open(MemoryStore::new(), &world.server.url(), options).await.unwrap();
+    client.reachable().await.unwrap();
+    client
+}
