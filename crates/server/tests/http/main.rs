@@ -5,13 +5,13 @@
 use keyroom_server::Database;
 use tempfile::TempDir;
 
-mod access;
 mod durability;
 mod key_packages;
 mod live;
 mod malformed;
 mod members;
 mod messages;
+mod private;
 mod protocol;
 mod reports;
 mod rooms;
