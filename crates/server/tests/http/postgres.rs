@@ -8,6 +8,7 @@ mod live;
 mod malformed;
 mod messages;
 mod nodes;
+mod private;
 mod protocol;
 mod reports;
 mod rooms;
