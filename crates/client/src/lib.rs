@@ -50,7 +50,7 @@ pub use event::{Event, Message, MessageId, MessageState, Unreadable};
 pub use judge::{Judge, TrustNames};
 pub use keyroom_api::{ClientError, Code, DeviceUri, Host, NameError, RoomUri, UserUri};
 pub use keyroom_crypto::Provider;
-pub use keyroom_mls::config::Config;
+pub use keyroom_mls::config::{Config, HandshakePolicy};
 pub use keyroom_mls::identity::{Judgement, Question};
 pub use keyroom_store::{MemoryStore, Store, StoreError, StoreKey};
 #[cfg(feature = "sqlite")]

@@ -68,7 +68,7 @@ impl Options {
 
     /// Limits, windows and policies of the protocol.
     ///
-    /// With [`HandshakePolicy::Private`](keyroom_mls::config::HandshakePolicy::Private) the server cannot read
+    /// With [`HandshakePolicy::Private`](crate::HandshakePolicy::Private) the server cannot read
     /// who comes and goes: rooms are made so that members prove it instead. All members of a room use the same,
     /// and the server must take such rooms.
     #[must_use]
