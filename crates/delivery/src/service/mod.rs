@@ -5,6 +5,7 @@ mod feed;
 mod key_packages;
 mod log;
 mod mailbox;
+mod recent;
 mod reports;
 mod rooms;
 mod send;
@@ -20,6 +21,7 @@ pub use feed::Feed;
 pub use trees::TreeFile;
 
 use crate::{Accounts, Bus, Clock, Durability, Ledger, LedgerError, Limits, Refusal, Validator};
+use recent::Recent;
 use trees::Trees;
 use views::Views;
 
@@ -67,6 +69,7 @@ pub struct Delivery {
     handshakes: Handshakes,
     views: Views,
     trees: Trees,
+    recent: Recent,
 }
 
 /// A request was carried out, now or when it came first.
@@ -99,6 +102,7 @@ impl Delivery {
             handshakes,
             views: Views::default(),
             trees: Trees::default(),
+            recent: Recent::default(),
         }
     }
 
