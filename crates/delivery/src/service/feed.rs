@@ -31,8 +31,8 @@ struct Cursor {
     after: u64,
     /// Whether the client knows that it has seen all there was when it subscribed.
     caught_up: bool,
-    /// Whether the ledger has let it read to the head of the log, so that it is in the room until a commit
-    /// says otherwise.
+    /// Whether the ledger has let it read to the head of the log, where it is now, so that it is in the room
+    /// until a commit says otherwise.
     inside: bool,
     /// What it knows of the room's end.
     closed: Option<Closure>,
@@ -149,14 +149,16 @@ impl Feed {
         let page = self.delivery.page(cursor.after, None);
         // Whether the device is still in the room, is read with the entries themselves.
         let (ledger, recent) = (self.delivery.ledger.as_ref(), &self.delivery.recent);
-        let wanted = Wanted { room: cursor.room, reader: &self.device, page, since, inside: cursor.inside };
-        let (page, until) = match recent.log(ledger, &wanted).await? {
+        let wanted = Wanted { room: cursor.room, page, since, inside: cursor.inside };
+        let read = async || ledger.log(wanted.room, Some(&self.device), page).await;
+        let (page, until) = match recent.log(wanted, read).await? {
             LogRead::Page { page, until } => (page, until),
             LogRead::Outside => return Ok((vec![LiveEvent::Left { room: room.clone(), head: cursor.after }], false)),
         };
         let last = page.entries.last().map_or(cursor.after, |entry| entry.sequence);
         let more = last < page.head;
-        cursor.inside = !more && until.is_none();
+        // A cursor beyond the head says nothing: the commits before it have not been seen.
+        cursor.inside = last == page.head && until.is_none();
         let entries = page.entries.into_iter().map(|entry| LiveEvent::Entry { room: room.clone(), entry });
         let mut events: Vec<LiveEvent> = entries.collect();
         if !more && !cursor.caught_up {

@@ -91,6 +91,7 @@ impl Delivery {
     /// A Delivery Service over these parts.
     pub fn new(setup: Setup) -> Self {
         let Setup { ledger, accounts, bus, validator, clock, host, limits, handshakes } = setup;
+        let recent = Recent::new(limits.recent);
         Self {
             ledger,
             accounts,
@@ -102,7 +103,7 @@ impl Delivery {
             handshakes,
             views: Views::default(),
             trees: Trees::default(),
-            recent: Recent::default(),
+            recent,
         }
     }
 

@@ -130,6 +130,43 @@ async fn a_subscriber_of_one_node_hears_within_a_second_what_another_takes() {
     assert!(sent.elapsed() < Duration::from_secs(1));
 }
 
+/// Both nodes append while a crowd listens on both: everybody gets each entry once and in order.
+async fn a_crowd_hears_both_nodes(pair: &Pair) {
+    const MARKS: u64 = 60;
+    let mut crowd = Vec::new();
+    for listener in 0..12 {
+        let mut live = subscribed(&pair.nodes[listener % 2], &pair.meeting).await;
+        crowd.push(tokio::spawn(async move { hear(&mut live, 1..=MARKS).await }));
+    }
+    let writers = [connect(&pair.nodes[0], "alice/phone"), connect(&pair.nodes[1], "alice/phone")];
+    for mark in 1..=MARKS {
+        let node = usize::from(mark % 3 == 0);
+        send(&writers[node], &pair.meeting, mark).await;
+    }
+    for listener in crowd {
+        listener.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_on_two_nodes_is_told_by_hints_of_what_either_takes() {
+    let (Some(server), Some(nats)) = (shared_postgres(), Nats::start()) else { return };
+    let url = server.schema();
+    let pair = Pair::new([&url, &url], buses(&nats).await, NEVER).await;
+    // A hint that is sent before the other node has connected is lost, as hints may be.
+    sleep(Duration::from_millis(500)).await;
+    a_crowd_hears_both_nodes(&pair).await;
+}
+
+/// Each node keeps what its own subscribers have read, and hears nothing of what the other takes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_on_two_nodes_that_do_not_hear_each_other_finds_what_either_takes() {
+    let Some(server) = shared_postgres() else { return };
+    let url = server.schema();
+    let pair = Pair::new([&url, &url], [LocalBus::new(), LocalBus::new()], OFTEN).await;
+    a_crowd_hears_both_nodes(&pair).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_commit_of_all_that_race_through_both_nodes_wins_and_a_repetition_may_ask_the_other() {
     let Some(server) = shared_postgres() else { return };
