@@ -259,7 +259,7 @@ mod tests {
     /// The benchmark compares what the server reaches with this script, so both must do the same.
     #[test]
     fn the_script_of_the_benchmark_is_the_statement_of_the_engine() {
-        let script = include_str!("message.pgbench.sql");
+        let script = crate::Postgres::MESSAGE_SCRIPT;
         let device = "'mimi://example.org/d/user/phone'::text";
         let message = "convert_to(repeat('m', 1024), 'SQL_ASCII')::bytea";
         let values = [
