@@ -19,7 +19,9 @@ impl Delivery {
     /// A room, whoever asks.
     pub(super) async fn find(&self, caller: &DeviceUri, room: &RoomUri) -> Result<RoomRecord, Refusal> {
         self.own_host(room.host())?;
-        self.ledger.room(room, caller).await?.ok_or(Refusal::UnknownRoom)
+        let found = self.ledger.room(room, caller).await?.ok_or(Refusal::UnknownRoom)?;
+        self.known.put(room, &found);
+        Ok(found)
     }
 
     /// A room that the caller has been in.

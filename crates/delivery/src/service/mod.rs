@@ -3,6 +3,7 @@
 mod access;
 mod feed;
 mod key_packages;
+mod known;
 mod log;
 mod mailbox;
 mod recent;
@@ -21,6 +22,7 @@ pub use feed::Feed;
 pub use trees::TreeFile;
 
 use crate::{Accounts, Bus, Clock, Durability, Ledger, LedgerError, Limits, Refusal, Validator};
+use known::Known;
 use recent::Recent;
 use trees::Trees;
 use views::Views;
@@ -67,6 +69,7 @@ pub struct Delivery {
     host: Host,
     limits: Limits,
     handshakes: Handshakes,
+    known: Known,
     views: Views,
     trees: Trees,
     recent: Recent,
@@ -101,6 +104,7 @@ impl Delivery {
             host,
             limits,
             handshakes,
+            known: Known::default(),
             views: Views::default(),
             trees: Trees::default(),
             recent,

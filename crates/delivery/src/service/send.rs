@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keyroom_api::{CommitBundle, DeviceUri, EntryKind, IdempotencyKey, RoomUri, WelcomeTo};
+use keyroom_api::{CommitBundle, DeviceUri, EntryKind, IdempotencyKey, Receipt, RoomUri, WelcomeTo};
 use keyroom_mls::error::Rule;
 
 use super::access::conflict_for;
@@ -93,6 +93,9 @@ impl Delivery {
             EntryKind::Proposal => 0,
             EntryKind::Commit => return Err(Invalid::WrongKind.into()),
         };
+        if let Some(receipt) = self.send_at_once(caller, room, &framed, &message, key.as_ref()).await? {
+            return Ok(Done::Now(receipt));
+        }
         let found = self.find(caller, room).await?;
         let mut entry = self.entry(caller, found.id, &framed, message, key);
         let author = self.check_author(caller, &found, &framed, &entry.message).await;
@@ -116,6 +119,34 @@ impl Delivery {
             self.bus.publish(&Topic::Room(room.clone()));
         }
         Ok(sent)
+    }
+
+    /// Appends an application message to a room whose group is known here. Everything else that decides is asked
+    /// by the ledger, in the statement that appends. `None` where the message is not appended so: why is found
+    /// out step by step.
+    async fn send_at_once(
+        &self,
+        caller: &DeviceUri,
+        room: &RoomUri,
+        framed: &Framed,
+        message: &[u8],
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Option<Receipt>, Refusal> {
+        if framed.kind != EntryKind::Application {
+            return Ok(None);
+        }
+        let Some(known) = self.known.find(room).filter(|known| *known.group_id == *framed.group_id) else {
+            return Ok(None);
+        };
+        let mut entry = self.entry(caller, known.id, framed, message.to_vec(), key.cloned());
+        entry.member = Some(caller.clone());
+        match self.ledger.append(entry, self.limits.late_epochs).await? {
+            Appended::Accepted(receipt) => {
+                self.bus.publish(&Topic::Room(room.clone()));
+                Ok(Some(receipt))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// A member takes itself out once in an epoch.

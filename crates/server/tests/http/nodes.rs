@@ -1,5 +1,6 @@
 //! Several nodes on one PostgreSQL, with NATS between them or without, and what is taken from them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -287,4 +288,50 @@ async fn a_database_that_is_killed_costs_a_typed_answer_and_nothing_else() {
     let mut live = subscribed(&pair.nodes[0], &pair.meeting).await;
     live.subscribe(&pair.meeting, 0).await.unwrap();
     hear(&mut live, 1..=41).await;
+}
+
+/// The statements in a part of PostgreSQL's log, in the order in which they were carried out.
+fn statements(log: &str) -> Vec<String> {
+    let mut statements: Vec<String> = Vec::new();
+    let mut within = false;
+    for line in log.lines() {
+        if let Some(more) = line.strip_prefix('\t').filter(|_| within) {
+            statements.last_mut().unwrap().extend(["\n", more]);
+            continue;
+        }
+        let said = line.split_once("LOG:  ").map_or("", |(_, said)| said);
+        let (how, text) = said.split_once(": ").unwrap_or_default();
+        within = how == "statement" || how.starts_with("execute");
+        if within {
+            statements.push(text.to_owned());
+        }
+    }
+    statements
+}
+
+/// The load generator compares a server with pgbench, which sends this statement and nothing else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_accepted_message_is_one_statement_and_that_of_the_benchmarks_script() {
+    let Some(server) = Postgres::start() else { return };
+    let node = node(&server.url(), LocalBus::new(), NEVER).await;
+    let (meeting, alice) = (room("meeting"), connect(&node, "alice/phone"));
+    alice.create_room(&meeting, &founding("g", 0)).await.unwrap();
+    server.execute("ALTER SYSTEM SET log_statement = 'all'");
+    server.execute("SELECT pg_reload_conf()");
+    let mut mark = 0;
+    while !server.log().contains("INSERT INTO idempotency") {
+        mark += 1;
+        send(&alice, &meeting, mark).await;
+    }
+    let begin = server.log().len();
+    for mark in mark + 1..=mark + 20 {
+        send(&alice, &meeting, mark).await;
+    }
+    let log = server.log();
+    let statements = statements(&log[begin..]);
+    assert_eq!(statements.len(), 20, "{:#?}", statements.iter().collect::<BTreeSet<_>>());
+    let expected = include_str!("../../../delivery/src/postgres/message.sql");
+    for statement in statements {
+        assert_eq!(statement.trim_end(), expected.trim_end());
+    }
 }
