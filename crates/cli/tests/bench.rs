@@ -3,6 +3,7 @@
 
 use std::process::{Command, Output};
 
+use keyroom_testbed::PostgresProgram;
 use serde_json::Value;
 
 fn bench(arguments: &[&str]) -> Output {
@@ -44,6 +45,34 @@ fn one_measure_can_be_chosen_and_is_printed_as_a_table() {
     assert_eq!(rows.len(), 2, "{text}");
     assert!(rows[1].starts_with("| key packages claimed, contended | sqlite | "), "{text}");
     assert!(text.contains("which says nothing about targets"), "{text}");
+}
+
+#[test]
+fn messages_on_postgresql_are_held_to_what_pgbench_reaches_there() {
+    let run = bench(&["--engine", "postgres", "--only", "messages", "--scale", "100", "--seconds", "0.3", "--json"]);
+    let errors = String::from_utf8(run.stderr).unwrap();
+    if PostgresProgram::Server.path().is_none() {
+        assert!(!std::env::var("KEYROOM_REQUIRE").is_ok_and(|value| value == "1"), "{errors}");
+        assert!(run.status.code() == Some(2) && errors.contains("postgres is not installed"), "{errors}");
+        return;
+    }
+    assert!(run.status.success(), "{errors}");
+    let report: Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!(report["engines"][0]["settings"], "synchronous_commit=on, fsync=on, full_page_writes=on");
+    let accepted = &report["lines"][0];
+    assert_eq!(
+        (&accepted["name"], &accepted["engine"]),
+        (&"messages accepted, many groups".into(), &"postgres".into())
+    );
+    assert!((1.0..1e6).contains(&accepted["value"].as_f64().unwrap()), "{report:#}");
+    if PostgresProgram::Pgbench.path().is_none() {
+        assert_eq!((&accepted["target"], &accepted["met"]), (&"unknown".into(), &Value::Null));
+        return;
+    }
+    let alone = report["lines"][1]["value"].as_f64().unwrap();
+    assert!((1.0..1e6).contains(&alone), "{report:#}");
+    assert!((accepted["target"]["at_least"].as_f64().unwrap() / alone - 0.4).abs() < 1e-6, "{report:#}");
+    assert!(accepted["met"].is_boolean());
 }
 
 #[test]

@@ -53,7 +53,7 @@ mod validator;
 mod welcome;
 
 pub use accounts::{Accounts, Entered, Entrance, SignatureKey};
-pub use bus::{Bus, LocalBus, NatsBus, NatsError, Subscription, Topic};
+pub use bus::{Bus, LocalBus, Moment, NatsBus, NatsError, Subscription, Topic};
 pub use keyroom_api as api;
 pub use ledger::{
     Answer, Appended, Claim, Claims, Created, Durability, KeptInfo, Ledger, LedgerError, LogRead, NewAccess, NewCommit,

@@ -32,6 +32,8 @@ pub struct Limits {
     pub epochs_for_welcomes: u64,
     /// Compressed ratchet trees that are held in memory, in bytes. Default 64 MiB.
     pub trees: usize,
+    /// The newest entries of logs that are held in memory for live connections, in bytes. Default 16 MiB.
+    pub recent: usize,
     /// Most entries in a page of a log or mailbox. Default 500.
     pub page: usize,
     /// Size at which a page ends, in bytes. Default 4 MiB.
@@ -65,6 +67,7 @@ impl Default for Limits {
             epochs_kept: 4,
             epochs_for_welcomes: 1_000,
             trees: 64 << 20,
+            recent: 16 << 20,
             page: 500,
             page_bytes: 4 << 20,
             live_rooms: 1_000,

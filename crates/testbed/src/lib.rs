@@ -1,4 +1,4 @@
-//! PostgreSQL and NATS servers of one's own, in temporary folders; for tests only.
+//! PostgreSQL and NATS servers of one's own, in temporary folders; for tests and measurements only.
 //!
 //! [`Postgres`] runs `initdb` and a server that keeps PostgreSQL's own settings for durability;
 //! [`Nats`] runs `nats-server`. [`Proxy`] is a
@@ -20,7 +20,7 @@ mod process;
 mod proxy;
 
 pub use nats::Nats;
-pub use postgres::{Postgres, shared_postgres};
+pub use postgres::{Postgres, PostgresProgram, shared_postgres};
 pub use proxy::Proxy;
 
 /// Says that a program is missing and that the test was skipped.

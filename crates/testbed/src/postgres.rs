@@ -30,6 +30,25 @@ struct Programs {
     psql: PathBuf,
 }
 
+/// A program that comes with PostgreSQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PostgresProgram {
+    /// The server.
+    Server,
+    /// What measures one.
+    Pgbench,
+}
+
+impl PostgresProgram {
+    /// Where it is; `None` where it is not installed.
+    pub fn path(self) -> Option<PathBuf> {
+        match self {
+            Self::Server => Programs::find().map(|programs| programs.postgres),
+            Self::Pgbench => find("pgbench", &installed()),
+        }
+    }
+}
+
 /// The one server of this process, started when it is first asked for; `None` where PostgreSQL is
 /// not installed. Each caller takes a [`Postgres::schema`] of its own.
 pub fn shared_postgres() -> Option<&'static Postgres> {
@@ -67,6 +86,14 @@ impl Postgres {
     /// The address of the whole database.
     pub fn url(&self) -> String {
         format!("postgres://keyroom@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// What it has written into its log.
+    ///
+    /// # Panics
+    /// If that cannot be read.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.guarded.folder().join("log")).unwrap()).into_owned()
     }
 
     /// The port that it listens on.

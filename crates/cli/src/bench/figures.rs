@@ -25,6 +25,8 @@ pub(super) enum Target {
     AtLeast(f64),
     /// Less.
     Below(f64),
+    /// There is one, but what it depends on was not measured.
+    Unknown,
 }
 
 impl Figure {
@@ -38,12 +40,13 @@ impl Figure {
         Self { target: Some(target), ..self }
     }
 
-    /// Whether the target was reached; `None` if there is none.
+    /// Whether the target was reached; `None` if there is none, or none that is known.
     pub(super) fn met(&self) -> Option<bool> {
-        self.target.map(|target| match target {
-            Target::AtLeast(least) => self.value >= least,
-            Target::Below(bound) => self.value < bound,
-        })
+        match self.target? {
+            Target::AtLeast(least) => Some(self.value >= least),
+            Target::Below(bound) => Some(self.value < bound),
+            Target::Unknown => None,
+        }
     }
 }
 
@@ -114,6 +117,7 @@ mod tests {
         assert_eq!(figure(4.9, Target::AtLeast(5.0)), Some(false));
         assert_eq!(figure(5.0, Target::Below(5.0)), Some(false));
         assert_eq!(figure(4.9, Target::Below(5.0)), Some(true));
+        assert_eq!(figure(4.9, Target::Unknown), None);
         assert_eq!(Figure::new("x", 1.0, "1/s").met(), None);
     }
 }

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use clap::ValueEnum;
+use keyroom_testbed::PostgresProgram;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
+use super::cluster::Cluster;
 use super::line::Line;
 use super::machine::field;
 use crate::process::ServerProcess;
@@ -14,17 +15,22 @@ use crate::process::ServerProcess;
 pub(super) const HOST: &str = "load.example";
 
 /// The database of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Engine {
     /// The embedded one.
     Sqlite,
+    /// A server of its own, started for the measure.
+    Postgres,
 }
 
 impl Engine {
-    /// Those that can be measured on this machine.
-    pub(super) fn present() -> Vec<Self> {
-        vec![Self::Sqlite]
+    /// Whether it can be measured on this machine.
+    pub(super) fn is_present(self) -> bool {
+        match self {
+            Self::Sqlite => true,
+            Self::Postgres => PostgresProgram::Server.path().is_some(),
+        }
     }
 }
 
@@ -32,6 +38,7 @@ impl fmt::Display for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
         })
     }
 }
@@ -47,7 +54,14 @@ pub(super) struct Durability {
 #[derive(Debug)]
 pub(super) struct Host {
     process: ServerProcess,
-    _folder: TempDir,
+    database: Database,
+}
+
+/// Where the server keeps its data.
+#[derive(Debug)]
+enum Database {
+    File(TempDir),
+    Cluster(Cluster),
 }
 
 #[derive(Deserialize)]
@@ -59,16 +73,28 @@ struct Health {
 impl Host {
     /// Starts one.
     pub(super) async fn start(engine: Engine) -> Result<Self, String> {
-        let folder = tempfile::Builder::new().prefix("keyroom-bench-").tempdir();
-        let folder = folder.map_err(|error| format!("no temporary folder: {error}"))?;
-        let process = match engine {
+        let database = match engine {
             Engine::Sqlite => {
-                let database = folder.path().join("server.db");
-                let arguments = ["--host".as_ref(), HOST.as_ref(), "--database".as_ref(), database.as_os_str()];
-                ServerProcess::start(&arguments).await?
+                let folder = tempfile::Builder::new().prefix("keyroom-bench-").tempdir();
+                Database::File(folder.map_err(|error| format!("no temporary folder: {error}"))?)
             }
+            Engine::Postgres => Database::Cluster(Cluster::start().await?),
         };
-        Ok(Self { process, _folder: folder })
+        let address = match &database {
+            Database::File(folder) => folder.path().join("server.db").into_os_string(),
+            Database::Cluster(cluster) => cluster.url().into(),
+        };
+        let arguments = ["--host".as_ref(), HOST.as_ref(), "--database".as_ref(), address.as_os_str()];
+        let process = ServerProcess::start(&arguments).await?;
+        Ok(Self { process, database })
+    }
+
+    /// The PostgreSQL server under it, if it has one.
+    pub(super) fn cluster(&self) -> Option<&Cluster> {
+        match &self.database {
+            Database::File(_) => None,
+            Database::Cluster(cluster) => Some(cluster),
+        }
     }
 
     /// Where it listens, as a URL.

@@ -7,13 +7,14 @@
 //! | file | what |
 //! |---|---|
 //! | [`commits`], [`messages`], [`delivery`], [`claims`], [`memory`] | one measure each |
-//! | [`host`] | the server and what it says of its database |
+//! | [`host`], [`cluster`] | the server and what it says of its database; a PostgreSQL of its own |
 //! | [`devices`], [`rooms`] | who sends, and where to |
 //! | [`mod@line`] | a connection that is kept |
 //! | [`figures`] | rates, percentiles, targets |
 //! | [`report`], [`machine`] | what is printed |
 
 mod claims;
+mod cluster;
 mod commits;
 mod delivery;
 mod devices;
@@ -58,13 +59,13 @@ enum Subject {
 /// load and the server share the machine.
 #[derive(Debug, Args)]
 struct ServerOptions {
-    /// Judge: the exit status is 1 if a target is missed.
+    /// Judge: the exit status is 1 if a target is missed, or cannot be judged for want of PostgreSQL or pgbench.
     #[arg(long, conflicts_with = "scale")]
     check: bool,
 
-    /// The database to measure on; may be repeated. Default: all that there are here.
+    /// The database to measure on. Default: both, or SQLite alone where PostgreSQL is not installed.
     #[arg(long = "engine", value_name = "NAME")]
-    engines: Vec<Engine>,
+    engines: Option<Engines>,
 
     /// Measure this only; may be repeated.
     #[arg(long, value_name = "NAME")]
@@ -85,6 +86,27 @@ struct ServerOptions {
     /// Print a table in Markdown.
     #[arg(long)]
     markdown: bool,
+}
+
+/// Which databases are measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Engines {
+    /// The embedded one.
+    Sqlite,
+    /// PostgreSQL, a server of its own.
+    Postgres,
+    /// One after the other.
+    Both,
+}
+
+impl Engines {
+    fn list(self) -> Vec<Engine> {
+        match self {
+            Self::Sqlite => vec![Engine::Sqlite],
+            Self::Postgres => vec![Engine::Postgres],
+            Self::Both => vec![Engine::Sqlite, Engine::Postgres],
+        }
+    }
 }
 
 /// What is measured.
@@ -124,11 +146,28 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     tracing::debug!(limit, "open files");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::usage(error.to_string()))?;
-    let report = runtime.block_on(measure(options)).map_err(Failure::usage)?;
+    let (engines, skipped) = options.engines().map_err(Failure::usage)?;
+    if !skipped.is_empty() {
+        output::complain("skipped: PostgreSQL is not installed\n");
+    }
+    let report = runtime.block_on(measure(options, &engines)).map_err(Failure::usage)?;
     output::write(&report.render(options.format()))?;
-    if options.check && report.missed() > 0 {
+    if options.check { judge(&report, &skipped) } else { Ok(()) }
+}
+
+/// Whether all targets were met.
+fn judge(report: &Report, skipped: &[Engine]) -> Result<(), Failure> {
+    if report.missed() > 0 {
         let missed = format!("{} of the targets were missed", report.missed());
         return Err(Failure::data(missed, "the figures count on a machine that does nothing else"));
+    }
+    if report.unjudged() > 0 {
+        let missing = format!("{} of the targets were not judged: pgbench is not installed", report.unjudged());
+        return Err(Failure::data(missing, "it comes with PostgreSQL"));
+    }
+    if let Some(engine) = skipped.first() {
+        let missing = format!("the targets on {engine} were not judged: it is not installed");
+        return Err(Failure::data(missing, "with --engine sqlite these are not asked for"));
     }
     Ok(())
 }
@@ -142,16 +181,25 @@ impl ServerOptions {
         }
     }
 
+    /// What is to be measured, and what cannot be; an error if that was asked for by name.
+    fn engines(&self) -> Result<(Vec<Engine>, Vec<Engine>), String> {
+        let wanted = self.engines.unwrap_or(Engines::Both).list();
+        let (present, absent): (Vec<Engine>, Vec<Engine>) = wanted.into_iter().partition(|engine| engine.is_present());
+        match absent.first() {
+            Some(engine) if self.engines.is_some() => Err(format!("{engine} is not installed")),
+            _ => Ok((present, absent)),
+        }
+    }
+
     fn measures(&self) -> Vec<Measure> {
         if self.only.is_empty() { Measure::value_variants().to_vec() } else { self.only.clone() }
     }
 }
 
-async fn measure(options: &ServerOptions) -> Result<Report, String> {
+async fn measure(options: &ServerOptions, engines: &[Engine]) -> Result<Report, String> {
     let plan = Plan { seconds: options.seconds, scale: usize::try_from(options.scale).unwrap_or(1) };
-    let engines = if options.engines.is_empty() { Engine::present() } else { options.engines.clone() };
     let mut report = Report::new(&plan);
-    for engine in engines {
+    for &engine in engines {
         for measure in options.measures() {
             let host = Host::start(engine).await?;
             let durability = host.durability().await?;

@@ -62,6 +62,11 @@ impl Report {
         self.lines.iter().filter(|line| line.met == Some(false)).count()
     }
 
+    /// How many targets could not be judged.
+    pub(super) fn unjudged(&self) -> usize {
+        self.lines.iter().filter(|line| line.figure.target == Some(Target::Unknown)).count()
+    }
+
     /// The report as it is printed.
     pub(super) fn render(&self, format: Format) -> String {
         match format {
@@ -114,12 +119,13 @@ impl Line {
         let target = match self.figure.target {
             Some(Target::AtLeast(least)) => format!("≥ {}", number(least)),
             Some(Target::Below(bound)) => format!("< {}", number(bound)),
-            None => String::new(),
+            Some(Target::Unknown) | None => String::new(),
         };
-        let verdict = match self.met {
-            Some(true) => "met",
-            Some(false) => "missed",
-            None => "",
+        let verdict = match (self.met, self.figure.target) {
+            (Some(true), _) => "met",
+            (Some(false), _) => "missed",
+            (None, Some(_)) => "not judged",
+            (None, None) => "",
         };
         let (name, unit) = (self.figure.name.to_owned(), self.figure.unit.to_owned());
         [name, self.engine.to_string(), number(self.figure.value), unit, target, verdict.to_owned()]
@@ -157,6 +163,8 @@ mod tests {
         let bad = Figure::new("delivery p99", 61.24, "ms").should(Target::Below(50.0));
         let durability = Durability { settings: "synchronous=full".into() };
         report.add(Engine::Sqlite, durability, vec![good, bad, Figure::new("claims", 7.0, "1/s")]);
+        let durability = Durability { settings: "fsync=on".into() };
+        report.add(Engine::Postgres, durability, vec![Figure::new("messages", 8.0, "1/s").should(Target::Unknown)]);
         report
     }
 
@@ -164,10 +172,11 @@ mod tests {
     fn a_table_says_what_was_met_and_what_was_missed() {
         let text = report().render(Format::Text);
         assert!(text.contains("sqlite: synchronous=full\n"), "{text}");
-        assert!(text.contains("messages      sqlite  12,346  1/s  ≥ 5,000  met\n"), "{text}");
-        assert!(text.contains("delivery p99  sqlite    61.2  ms   < 50.0   missed\n"), "{text}");
-        assert!(text.contains("claims        sqlite    7.00  1/s\n"), "{text}");
-        assert_eq!(report().missed(), 1);
+        assert!(text.contains("messages      sqlite    12,346  1/s  ≥ 5,000  met\n"), "{text}");
+        assert!(text.contains("delivery p99  sqlite      61.2  ms   < 50.0   missed\n"), "{text}");
+        assert!(text.contains("claims        sqlite      7.00  1/s\n"), "{text}");
+        assert!(text.contains("messages      postgres    8.00  1/s           not judged\n"), "{text}");
+        assert_eq!((report().missed(), report().unjudged()), (1, 1));
         let text = report().render(Format::Markdown);
         assert!(text.contains("| delivery p99 | sqlite | 61.2 | ms | < 50.0 | **missed** |\n"), "{text}");
     }

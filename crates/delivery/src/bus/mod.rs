@@ -5,7 +5,8 @@
 
 mod nats;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use keyroom_api::{DeviceUri, RoomUri};
@@ -48,6 +49,18 @@ impl Topic {
     }
 }
 
+/// When something happened in this process, in an order that all its threads agree on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// This moment, which is later than every other one before.
+    pub fn now() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::SeqCst))
+    }
+}
+
 /// Carries hints from those who write to those who read, within a process or between nodes.
 pub trait Bus: Send + Sync {
     /// Tells whoever listens, if anyone. It does not wait and cannot fail: a hint may be lost.
@@ -74,9 +87,11 @@ struct Listeners {
 }
 
 impl Listeners {
+    /// The registry is locked, so that a later hint has a later moment.
     fn wake(&self) {
+        let moment = Moment::now();
         for listener in self.list.iter().filter_map(Weak::upgrade) {
-            lock(&listener.fresh).insert(self.topic.clone());
+            lock(&listener.fresh).insert(self.topic.clone(), moment);
             listener.wake.notify_one();
         }
     }
@@ -84,7 +99,8 @@ impl Listeners {
 
 #[derive(Debug, Default)]
 struct Listener {
-    fresh: Mutex<BTreeSet<Topic>>,
+    /// What is new, each with the moment of its last hint.
+    fresh: Mutex<BTreeMap<Topic, Moment>>,
     wake: Notify,
 }
 
@@ -142,9 +158,9 @@ impl Subscription {
         }
     }
 
-    /// Waits until there is a hint and returns the topics that it is about. It can be cancelled
-    /// without losing one.
-    pub async fn changed(&self) -> BTreeSet<Topic> {
+    /// Waits until there is a hint and returns the topics that it is about, with the moment of their last
+    /// hint: whatever that is about was true before. It can be cancelled without losing one.
+    pub async fn changed(&self) -> BTreeMap<Topic, Moment> {
         loop {
             let woken = self.listener.wake.notified();
             let fresh = std::mem::take(&mut *lock(&self.listener.fresh));
@@ -188,6 +204,23 @@ mod tests {
         Topic::Room(format!("mimi://h/r/{name}").parse().unwrap())
     }
 
+    async fn topics(subscription: &Subscription) -> BTreeSet<Topic> {
+        subscription.changed().await.into_keys().collect()
+    }
+
+    #[tokio::test]
+    async fn a_hint_comes_with_a_moment_between_its_cause_and_its_effect() {
+        let bus = LocalBus::new();
+        let mut subscription = bus.subscribe();
+        subscription.add(room("a"));
+        bus.publish(&room("a"));
+        let before = Moment::now();
+        bus.publish(&room("a"));
+        let after = Moment::now();
+        let moment = subscription.changed().await[&room("a")];
+        assert!(before < moment && moment < after, "the last hint counts");
+    }
+
     #[tokio::test]
     async fn a_listener_hears_its_topics_merged_and_no_others() {
         let bus = LocalBus::new();
@@ -197,11 +230,11 @@ mod tests {
         for topic in [room("a"), room("c"), room("a"), room("b")] {
             bus.publish(&topic);
         }
-        assert_eq!(subscription.changed().await, BTreeSet::from([room("a"), room("b")]));
+        assert_eq!(topics(&subscription).await, BTreeSet::from([room("a"), room("b")]));
         subscription.remove(&room("a"));
         bus.publish(&room("a"));
         bus.publish(&room("b"));
-        assert_eq!(subscription.changed().await, BTreeSet::from([room("b")]));
+        assert_eq!(topics(&subscription).await, BTreeSet::from([room("b")]));
     }
 
     #[tokio::test]
@@ -209,7 +242,7 @@ mod tests {
         let bus = LocalBus::new();
         let mut subscription = bus.subscribe();
         subscription.add(room("a"));
-        let waiting = tokio::spawn(async move { subscription.changed().await });
+        let waiting = tokio::spawn(async move { topics(&subscription).await });
         tokio::task::yield_now().await;
         bus.publish(&room("a"));
         assert_eq!(waiting.await.unwrap(), BTreeSet::from([room("a")]));
@@ -222,7 +255,7 @@ mod tests {
         subscription.add(room("a"));
         subscription.add(room("b"));
         bus.wake_all();
-        assert_eq!(subscription.changed().await, BTreeSet::from([room("a"), room("b")]));
+        assert_eq!(topics(&subscription).await, BTreeSet::from([room("a"), room("b")]));
     }
 
     #[test]

@@ -90,7 +90,7 @@ async fn win(db: &Session, commit: &NewCommit) -> Outcome<Option<u64>> {
     let (device, key) = key_of(entry);
     let (room, epoch, kind) = (entry.room.0, signed(entry.epoch), i16::from(entry.kind.code()));
     let (accepted_at, next) = (signed(entry.accepted_at), &commit.next);
-    let (member, vacates) = (member(entry), !commit.roster.removed.is_empty());
+    let (member, vacates) = (member(entry), !commit.roster.removed.is_empty() || commit.access.is_some());
     let parameters: Parameters<'_> = &[
         &room,
         &epoch,
@@ -262,7 +262,7 @@ mod tests {
     /// The benchmark compares what the server reaches with this script, so both must do the same.
     #[test]
     fn the_script_of_the_benchmark_is_the_statement_of_the_engine() {
-        let script = include_str!("message.pgbench.sql");
+        let script = crate::Postgres::MESSAGE_SCRIPT;
         let device = "'mimi://example.org/d/user/phone'::text";
         let message = "convert_to(repeat('m', 1024), 'SQL_ASCII')::bytea";
         let values = [

@@ -60,6 +60,10 @@ pub struct Postgres {
 }
 
 impl Postgres {
+    /// What this engine does for one accepted message of 1 KiB, as a script for `pgbench -M prepared`, which
+    /// says itself what it needs: one statement, which is one transaction.
+    pub const MESSAGE_SCRIPT: &str = include_str!("message.pgbench.sql");
+
     /// Connects to the database at `url`, such as `postgres://user:password@host/database`, checks that
     /// it is durable, and brings its tables up to date. With `sslmode=require` the connection uses TLS
     /// and the server's certificate must be good for its name by the roots of this machine (or those

@@ -26,7 +26,9 @@ impl Delivery {
     /// A room, whoever asks.
     pub(super) async fn find(&self, caller: &DeviceUri, room: &RoomUri) -> Result<RoomRecord, Refusal> {
         self.own_host(room.host())?;
-        self.ledger.room(room, caller).await?.ok_or(Refusal::UnknownRoom)
+        let found = self.ledger.room(room, caller).await?.ok_or(Refusal::UnknownRoom)?;
+        self.known.put(room, &found);
+        Ok(found)
     }
 
     /// A room that the caller has been in.
@@ -80,11 +82,8 @@ impl Delivery {
     ) -> Result<Option<DeviceUri>, Refusal> {
         match (framed.author, room.standing) {
             (Author::Member, Standing::Unlisted) => Ok(None),
-            // The ledger takes it in the epoch that the device has proved to know, or not at all.
-            (Author::Member, Standing::Member) if room.keyed && framed.epoch == room.status.epoch => Ok(None),
-            (Author::Member, Standing::Member | Standing::Removed)
-                if room.keyed && framed.epoch != room.status.epoch =>
-            {
+            // It may only have to follow the commit first.
+            (Author::Member, Standing::Removed) if room.keyed && framed.epoch != room.status.epoch => {
                 Err(self.wrong_epoch(room, framed.epoch).await?)
             }
             (Author::Member, Standing::Member) => Ok(Some(caller.clone())),

@@ -7,7 +7,8 @@ use keyroom_api::{Closure, DeviceUri, LiveEvent, LiveRequest, RoomUri};
 use tokio::time::timeout;
 
 use super::Delivery;
-use crate::{LogRead, Page, Refusal, RoomId, Subscription, Topic};
+use super::recent::Wanted;
+use crate::{LogRead, Moment, Page, Refusal, RoomId, Subscription, Topic};
 
 /// What one live connection has sent and has yet to send.
 ///
@@ -20,8 +21,8 @@ pub struct Feed {
     subscription: Subscription,
     rooms: HashMap<RoomUri, Cursor>,
     mailbox: Option<u64>,
-    /// Where to look next, each once.
-    due: VecDeque<Topic>,
+    /// Where to look next, each once, and since when something may be new there.
+    due: VecDeque<(Topic, Moment)>,
 }
 
 #[derive(Clone, Debug)]
@@ -32,6 +33,9 @@ struct Cursor {
     caught_up: bool,
     /// Whether a device that may read no further may prove that it may.
     keyed: bool,
+    /// Whether the ledger has let it read to the head of the log, where it is now, so that it is in the room
+    /// until a commit says otherwise.
+    inside: bool,
     /// What it knows of the room's end.
     closed: Option<Closure>,
 }
@@ -67,7 +71,7 @@ impl Feed {
                 self.mailbox = Some(after);
                 for topic in [Topic::Mailbox(self.device.clone()), Topic::KeyPackages(self.device.clone())] {
                     self.subscription.add(topic.clone());
-                    self.look(topic);
+                    self.look(topic, Moment::now());
                 }
                 Ok(())
             }
@@ -91,8 +95,9 @@ impl Feed {
         }
         let topic = Topic::Room(room.clone());
         self.subscription.add(topic.clone());
-        self.rooms.insert(room, Cursor { room: found.id, after, caught_up: false, keyed: found.keyed, closed: None });
-        self.look(topic);
+        let (keyed, closed) = (found.keyed, None);
+        self.rooms.insert(room, Cursor { room: found.id, after, caught_up: false, keyed, inside: false, closed });
+        self.look(topic, Moment::now());
         Ok(())
     }
 
@@ -102,16 +107,16 @@ impl Feed {
     /// [`Refusal::Unavailable`] when the ledger does not answer; a later call goes on from there.
     pub async fn next(&mut self) -> Result<Vec<LiveEvent>, Refusal> {
         loop {
-            while let Some(topic) = self.due.front().cloned() {
+            while let Some((topic, since)) = self.due.front().cloned() {
                 let (events, more) = match &topic {
-                    Topic::Room(room) => self.entries(room).await?,
+                    Topic::Room(room) => self.entries(room, since).await?,
                     Topic::Mailbox(_) => self.items().await?,
                     Topic::KeyPackages(_) => (self.stock().await?, false),
                 };
                 // Nothing is awaited from here to the return.
                 self.due.pop_front();
                 if more {
-                    self.look(topic);
+                    self.look(topic, since);
                 }
                 self.advance(&events);
                 if !events.is_empty() {
@@ -119,37 +124,44 @@ impl Feed {
                 }
             }
             match timeout(self.delivery.limits.poll, self.subscription.changed()).await {
-                Ok(topics) => topics.into_iter().for_each(|topic| self.look(topic)),
+                Ok(topics) => topics.into_iter().for_each(|(topic, since)| self.look(topic, since)),
                 Err(_) => self.look_everywhere(),
             }
         }
     }
 
-    fn look(&mut self, topic: Topic) {
-        if !self.due.contains(&topic) {
-            self.due.push_back(topic);
+    fn look(&mut self, topic: Topic, since: Moment) {
+        match self.due.iter_mut().find(|(due, _)| *due == topic) {
+            Some((_, known)) => *known = since.max(*known),
+            None => self.due.push_back((topic, since)),
         }
     }
 
     fn look_everywhere(&mut self) {
         let rooms: Vec<Topic> = self.rooms.keys().cloned().map(Topic::Room).collect();
-        rooms.into_iter().for_each(|topic| self.look(topic));
+        let now = Moment::now();
+        rooms.into_iter().for_each(|topic| self.look(topic, now));
         if self.mailbox.is_some() {
-            self.look(Topic::Mailbox(self.device.clone()));
-            self.look(Topic::KeyPackages(self.device.clone()));
+            self.look(Topic::Mailbox(self.device.clone()), now);
+            self.look(Topic::KeyPackages(self.device.clone()), now);
         }
     }
 
-    async fn entries(&self, room: &RoomUri) -> Result<(Vec<LiveEvent>, bool), Refusal> {
-        let Some(cursor) = self.rooms.get(room) else { return Ok((Vec::new(), false)) };
+    async fn entries(&mut self, room: &RoomUri, since: Moment) -> Result<(Vec<LiveEvent>, bool), Refusal> {
+        let Some(cursor) = self.rooms.get_mut(room) else { return Ok((Vec::new(), false)) };
         let page = self.delivery.page(cursor.after, None);
         // Whether the device is still in the room, is read with the entries themselves.
-        let (page, until) = match self.delivery.ledger.log(cursor.room, Some(&self.device), page).await? {
+        let (ledger, recent) = (self.delivery.ledger.as_ref(), &self.delivery.recent);
+        let wanted = Wanted { room: cursor.room, page, since, inside: cursor.inside };
+        let read = async || ledger.log(wanted.room, Some(&self.device), page).await;
+        let (page, until) = match recent.log(wanted, read).await? {
             LogRead::Page { page, until } => (page, until),
             LogRead::Outside => return Ok((vec![LiveEvent::Left { room: room.clone(), head: cursor.after }], false)),
         };
         let last = page.entries.last().map_or(cursor.after, |entry| entry.sequence);
         let more = last < page.head;
+        // A cursor beyond the head says nothing: the commits before it have not been seen.
+        cursor.inside = last == page.head && until.is_none();
         let entries = page.entries.into_iter().map(|entry| LiveEvent::Entry { room: room.clone(), entry });
         let mut events: Vec<LiveEvent> = entries.collect();
         if !more && !cursor.caught_up {

@@ -3,8 +3,10 @@
 mod access;
 mod feed;
 mod key_packages;
+mod known;
 mod log;
 mod mailbox;
+mod recent;
 mod reports;
 mod rooms;
 mod send;
@@ -20,6 +22,8 @@ pub use feed::Feed;
 pub use trees::TreeFile;
 
 use crate::{Accounts, Bus, Clock, Durability, Ledger, LedgerError, Limits, Refusal, Validator};
+use known::Known;
+use recent::Recent;
 use trees::Trees;
 use views::Views;
 
@@ -66,8 +70,10 @@ pub struct Delivery {
     host: Host,
     limits: Limits,
     handshakes: Handshakes,
+    known: Known,
     views: Views,
     trees: Trees,
+    recent: Recent,
 }
 
 /// A request was carried out, now or when it came first.
@@ -89,6 +95,7 @@ impl Delivery {
     /// A Delivery Service over these parts.
     pub fn new(setup: Setup) -> Self {
         let Setup { ledger, accounts, bus, validator, clock, host, limits, handshakes } = setup;
+        let recent = Recent::new(limits.recent);
         Self {
             ledger,
             accounts,
@@ -98,8 +105,10 @@ impl Delivery {
             host,
             limits,
             handshakes,
+            known: Known::default(),
             views: Views::default(),
             trees: Trees::default(),
+            recent,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keyroom_api::{CommitBundle, DeviceUri, EntryKind, IdempotencyKey, RoomUri, WelcomeTo};
+use keyroom_api::{CommitBundle, DeviceUri, EntryKind, IdempotencyKey, Receipt, RoomUri, WelcomeTo};
 use keyroom_mls::error::Rule;
 
 use super::access::conflict_for;
@@ -67,7 +67,8 @@ impl Delivery {
             epochs_for_welcomes: self.limits.epochs_for_welcomes,
             closes: view.is_ended(),
         };
-        let sent = outcome(&found, self.ledger.append_commit(commit).await?)?;
+        let appended = self.ledger.append_commit(commit).await?;
+        let sent = outcome(&found, self.overtaken(&found, framed.epoch, appended).await?)?;
         if let Done::Now(_) = sent {
             self.views.put(found.id, view);
             self.bus.publish(&Topic::Room(room.clone()));
@@ -93,15 +94,15 @@ impl Delivery {
             return Err(Refusal::TooLarge { limit: self.limits.message });
         }
         let framed = Framed::read(&message, &self.limits.wire())?;
-        if framed.kind == EntryKind::Commit {
-            return Err(Invalid::WrongKind.into());
+        let late = match framed.kind {
+            EntryKind::Application => self.limits.late_epochs,
+            EntryKind::Proposal => 0,
+            EntryKind::Commit => return Err(Invalid::WrongKind.into()),
+        };
+        if let Some(receipt) = self.send_at_once(caller, room, &framed, &message, key.as_ref()).await? {
+            return Ok(Done::Now(receipt));
         }
         let found = self.find(caller, room).await?;
-        let late = match framed.kind {
-            // Who has gone with the last commit cannot be told from who has not seen it yet.
-            EntryKind::Application if !found.keyed => self.limits.late_epochs,
-            _ => 0,
-        };
         let mut entry = self.entry(caller, found.id, &framed, message, key);
         let author = self.check_author(caller, &found, &framed, &entry.message).await;
         if let Some(sent) = self.repetition(&found, &entry, author.as_ref().err()).await? {
@@ -119,11 +120,48 @@ impl Delivery {
             let (message, now) = (entry.message.clone(), self.seconds());
             compute(move || Ok(view.check_proposal(&message, now)?)).await?;
         }
-        let sent = outcome(&found, self.ledger.append(entry, late).await?)?;
+        let appended = self.ledger.append(entry, late).await?;
+        let sent = outcome(&found, self.overtaken(&found, framed.epoch, appended).await?)?;
         if let Done::Now(_) = sent {
             self.bus.publish(&Topic::Room(room.clone()));
         }
         Ok(sent)
+    }
+
+    /// Appends an application message to a room whose group is known here. Everything else that decides is asked
+    /// by the ledger, in the statement that appends. `None` where the message is not appended so: why is found
+    /// out step by step.
+    async fn send_at_once(
+        &self,
+        caller: &DeviceUri,
+        room: &RoomUri,
+        framed: &Framed,
+        message: &[u8],
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Option<Receipt>, Refusal> {
+        if framed.kind != EntryKind::Application {
+            return Ok(None);
+        }
+        let Some(known) = self.known.find(room).filter(|known| *known.group_id == *framed.group_id) else {
+            return Ok(None);
+        };
+        let mut entry = self.entry(caller, known.id, framed, message.to_vec(), key.cloned());
+        entry.member = Some(caller.clone());
+        match self.ledger.append(entry, self.limits.late_epochs).await? {
+            Appended::Accepted(receipt) => {
+                self.bus.publish(&Topic::Room(room.clone()));
+                Ok(Some(receipt))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// In a keyed room a commit that came first has ended the sender's place: it has to follow, like everybody.
+    async fn overtaken(&self, room: &RoomRecord, epoch: u64, appended: Appended) -> Result<Appended, Refusal> {
+        match appended {
+            Appended::NotMember if room.keyed => Ok(Appended::WrongEpoch(self.ledger.conflict(room.id, epoch).await?)),
+            appended => Ok(appended),
+        }
     }
 
     /// A member takes itself out once in an epoch.

@@ -32,7 +32,7 @@ pub(super) fn append_commit(db: &Connection, commit: &NewCommit) -> Outcome<Verd
         )
         .optional()?;
     let Some(sequence) = head else { return lost(db, entry) };
-    let receipt = put(db, entry, sequence)?;
+    let Some(receipt) = put(db, entry, sequence)? else { return repeated(db, entry) };
     roster::change(db, entry.room, &commit.roster, sequence)?;
     let next = entry.epoch + 1;
     commit.access.as_ref().map_or(Ok(()), |access| roster::rekey(db, entry.room, next, access, sequence))?;
@@ -49,10 +49,9 @@ pub(super) fn append_commit(db: &Connection, commit: &NewCommit) -> Outcome<Verd
     Ok(Verdict::Keep(Appended::Accepted(receipt)))
 }
 
+/// Whether the entry has come before, is asked only where it is not appended: an idempotency key that is there
+/// already undoes everything.
 pub(super) fn append(db: &Connection, entry: &NewEntry, late: u64) -> Outcome<Verdict<Appended>> {
-    if let Some(outcome) = repetition(db, entry)? {
-        return Ok(Verdict::Keep(outcome));
-    }
     let head: Option<u64> = db
         .prepare_cached(
             "UPDATE rooms SET head = head + 1
@@ -71,8 +70,16 @@ pub(super) fn append(db: &Connection, entry: &NewEntry, late: u64) -> Outcome<Ve
             |row| row.get(0),
         )
         .optional()?;
-    let Some(sequence) = head else { return lost(db, entry) };
-    put(db, entry, sequence).map(|receipt| Verdict::Keep(Appended::Accepted(receipt)))
+    match head {
+        Some(sequence) => match put(db, entry, sequence)? {
+            Some(receipt) => Ok(Verdict::Keep(Appended::Accepted(receipt))),
+            None => repeated(db, entry),
+        },
+        None => match repetition(db, entry)? {
+            Some(outcome) => Ok(Verdict::Undo(outcome)),
+            None => lost(db, entry),
+        },
+    }
 }
 
 fn member(entry: &NewEntry) -> Option<String> {
@@ -92,7 +99,18 @@ fn lost(db: &Connection, entry: &NewEntry) -> Outcome<Verdict<Appended>> {
     conflict(db, entry.room, entry.epoch).map(|conflict| Verdict::Undo(Appended::WrongEpoch(conflict)))
 }
 
-fn put(db: &Connection, entry: &NewEntry, sequence: u64) -> Outcome<Receipt> {
+/// Writes an entry down; `None` if its idempotency key is there already.
+fn put(db: &Connection, entry: &NewEntry, sequence: u64) -> Outcome<Option<Receipt>> {
+    if let Some(once) = &entry.once {
+        let added = db
+            .prepare_cached(
+                "INSERT INTO idempotency (device, key, room, sequence) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            )?
+            .execute(params![once.device.to_string(), once.key.as_str(), entry.room.0, sequence])?;
+        if added == 0 {
+            return Ok(None);
+        }
+    }
     db.prepare_cached(
         "INSERT INTO log (room, sequence, epoch, kind, accepted_at, message)
          VALUES (:room, :sequence, :epoch, :kind, :accepted_at, :message)",
@@ -105,11 +123,12 @@ fn put(db: &Connection, entry: &NewEntry, sequence: u64) -> Outcome<Receipt> {
         ":accepted_at": entry.accepted_at,
         ":message": entry.message,
     })?;
-    if let Some(once) = &entry.once {
-        db.prepare_cached("INSERT INTO idempotency (device, key, room, sequence) VALUES (?, ?, ?, ?)")?
-            .execute(params![once.device.to_string(), once.key.as_str(), entry.room.0, sequence])?;
-    }
-    Ok(Receipt { sequence, epoch: entry.epoch, accepted_at: entry.accepted_at })
+    Ok(Some(Receipt { sequence, epoch: entry.epoch, accepted_at: entry.accepted_at }))
+}
+
+/// Undoes what was done for an entry whose idempotency key is there already.
+fn repeated(db: &Connection, entry: &NewEntry) -> Outcome<Verdict<Appended>> {
+    repetition(db, entry)?.map(Verdict::Undo).ok_or(rusqlite::Error::QueryReturnedNoRows)
 }
 
 /// The outcome of then, if the entry comes under a key that was used before.

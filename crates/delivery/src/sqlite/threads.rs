@@ -73,7 +73,7 @@ impl Drop for Writer {
 fn write_all(db: &Connection, jobs: &Receiver<Job>) {
     while let Ok(first) = jobs.recv() {
         let group: Vec<Job> = std::iter::once(first).chain(jobs.try_iter().take(GROUP - 1)).collect();
-        let begun = db.execute_batch("BEGIN IMMEDIATE").map_err(|e| failure(&e));
+        let begun = execute(db, "BEGIN IMMEDIATE").map_err(|e| failure(&e));
         let answers: Vec<Answered> = group.into_iter().map(|job| job(begun.map(|()| db))).collect();
         let committed = begun.and_then(|()| commit(db));
         answers.into_iter().for_each(|answer| answer(committed));
@@ -81,7 +81,7 @@ fn write_all(db: &Connection, jobs: &Receiver<Job>) {
 }
 
 fn commit(db: &Connection) -> Result<(), LedgerError> {
-    let Err(error) = db.execute_batch("COMMIT") else { return Ok(()) };
+    let Err(error) = execute(db, "COMMIT") else { return Ok(()) };
     let error = failure(&error);
     if !db.is_autocommit() {
         let _ = db.execute_batch("ROLLBACK");
@@ -91,14 +91,19 @@ fn commit(db: &Connection) -> Result<(), LedgerError> {
 
 /// Runs one request so that undoing it leaves the others of the group alone.
 fn in_savepoint<T>(db: &Connection, operation: impl FnOnce(&Connection) -> Outcome<Verdict<T>>) -> Outcome<T> {
-    db.execute_batch("SAVEPOINT request")?;
-    let (end, result) = match operation(db) {
-        Ok(Verdict::Keep(value)) => ("RELEASE request", Ok(value)),
-        Ok(Verdict::Undo(value)) => ("ROLLBACK TO request; RELEASE request", Ok(value)),
-        Err(error) => ("ROLLBACK TO request; RELEASE request", Err(error)),
+    execute(db, "SAVEPOINT request")?;
+    let result = match operation(db) {
+        Ok(Verdict::Keep(value)) => Ok(value),
+        Ok(Verdict::Undo(value)) => execute(db, "ROLLBACK TO request").map(|()| value),
+        Err(error) => execute(db, "ROLLBACK TO request").and(Err(error)),
     };
-    db.execute_batch(end)?;
+    execute(db, "RELEASE request")?;
     result
+}
+
+/// Carries out a statement that is prepared once.
+fn execute(db: &Connection, sql: &'static str) -> Outcome<()> {
+    db.prepare_cached(sql)?.execute([]).map(|_| ())
 }
 
 /// Connections that only read.

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use keyroom_api::{ClientError, Code, Live, LiveEvent};
+use keyroom_api::{ClientError, Code, EntryKind, Live, LiveEvent};
 use keyroom_delivery::{Bus, LocalBus, Subscription, Topic};
 
 use crate::world::{SUITE, World, application, bundle, device, founding, key, key_package, room, with_welcome};
@@ -26,6 +26,9 @@ impl Bus for Lossy {
         self.bus.subscribe()
     }
 }
+
+/// So long that nothing in a test arrives by looking.
+const NEVER: Duration = Duration::from_secs(600);
 
 async fn next(live: &mut Live) -> LiveEvent {
     let event = tokio::time::timeout(Duration::from_secs(10), live.next()).await;
@@ -108,6 +111,97 @@ async fn lost_and_doubled_wake_ups_lose_double_and_reorder_nothing() {
     assert_eq!(seen[0], (4..=30).collect::<Vec<_>>());
     assert_eq!(seen[1], (1..=30).collect::<Vec<_>>());
     assert!(caught_up <= 2);
+}
+
+/// Messages and commits of each room while a crowd listens in all of them: everybody gets each once and in
+/// order. Who comes late reads a part from its cursor.
+async fn a_crowd_hears_everything(world: &World, names: &[&str]) {
+    const ENTRIES: u64 = 40;
+    let alice = world.connect("alice/phone");
+    for name in names {
+        alice.create_room(&room(name), &founding(name, 0)).await.unwrap();
+    }
+    let hear = async |mut live: Live, rooms: Vec<String>, after: u64| {
+        for name in &rooms {
+            live.subscribe(&room(name), after).await.unwrap();
+        }
+        let mut seen = vec![Vec::new(); rooms.len()];
+        while seen.iter().any(|room: &Vec<u64>| room.last() != Some(&ENTRIES)) {
+            match next(&mut live).await {
+                LiveEvent::Entry { room: of, entry } => {
+                    let kind = if entry.sequence % 9 == 0 { EntryKind::Commit } else { EntryKind::Application };
+                    assert_eq!(entry.kind, kind);
+                    seen[rooms.iter().position(|name| room(name) == of).unwrap()].push(entry.sequence);
+                }
+                LiveEvent::CaughtUp { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        for seen in seen {
+            assert_eq!(seen, (after + 1..=ENTRIES).collect::<Vec<_>>());
+        }
+    };
+    let listen = async |after: u64| {
+        let live = world.connect("bob/phone").live().await.unwrap();
+        tokio::spawn(hear(live, names.iter().map(ToString::to_string).collect(), after))
+    };
+    let mut crowd = Vec::new();
+    for _ in 0..12 {
+        crowd.push(listen(0).await);
+    }
+    for number in 1..=ENTRIES {
+        for name in names {
+            let key = key(format!("{name}{number}"));
+            let epoch = (number - 1) / 9;
+            if number % 9 == 0 {
+                alice.commit(&room(name), &bundle(name, epoch, number), &key).await.unwrap();
+            } else {
+                alice.send_message(&room(name), application(name, epoch, number), &key).await.unwrap();
+            }
+        }
+        if number % 10 == 0 {
+            crowd.push(listen(number / 2).await);
+        }
+    }
+    for listener in crowd {
+        listener.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_is_told_by_hints_alone() {
+    let world = World::with(|config| config.limits.poll = NEVER).await;
+    a_crowd_hears_everything(&world, &["one"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_that_loses_hints_loses_nothing_else() {
+    let world = World::with(|config| {
+        config.bus = Arc::new(Lossy::default());
+        config.limits.poll = Duration::from_millis(50);
+    })
+    .await;
+    a_crowd_hears_everything(&world, &["one", "two"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_needs_nothing_that_is_held_in_memory() {
+    let world = World::with(|config| {
+        config.limits.poll = NEVER;
+        config.limits.recent = 0;
+    })
+    .await;
+    a_crowd_hears_everything(&world, &["one", "two"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rooms_that_push_each_other_out_of_memory_take_nothing_from_a_crowd() {
+    let world = World::with(|config| {
+        config.limits.poll = NEVER;
+        config.limits.recent = 2_000;
+    })
+    .await;
+    a_crowd_hears_everything(&world, &["one", "two", "three", "four", "five"]).await;
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keyroom_api::{ClientError, Code, CommitBundle, Connection, LiveEvent, RoomBundle};
+use keyroom_api::{ClientError, Code, CommitBundle, Connection, Live, LiveEvent, RoomBundle};
 use keyroom_crypto::Provider as _;
 use keyroom_mls::group::{ExternalJoins, Group, GroupInfoContent, TreeDelivery};
 use keyroom_rustcrypto::RUSTCRYPTO;
@@ -241,6 +241,47 @@ async fn live_delivery_to_a_removed_device_ends_with_its_removal() {
     live.subscribe(&room("meeting"), 4).await.unwrap();
     assert_eq!(live.next().await.unwrap(), Some(LiveEvent::CaughtUp { room: room("meeting"), head: 4 }));
     assert_eq!(live.next().await.unwrap(), Some(LiveEvent::Left { room: room("meeting"), head: 4 }));
+}
+
+/// A cursor beyond the head lets nobody pass by the commit that removes it, whatever others have read since.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cursor_that_is_ahead_of_the_log_does_not_outlive_a_removal() {
+    let world = judging().await;
+    let mut meeting = Meeting::new(&world).await;
+    let bob = client(&world, "bob");
+    meeting.invite(&bob, "bob").await;
+    let mut others = Vec::new();
+    for _ in 0..5 {
+        let mut live = meeting.alice.connection.live().await.unwrap();
+        live.subscribe(&room("meeting"), 0).await.unwrap();
+        assert_eq!(seen(&mut live, 1).await, [1]);
+        others.push(live);
+    }
+    let mut live = bob.connection.live().await.unwrap();
+    live.subscribe(&room("meeting"), 3).await.unwrap();
+    assert_eq!(live.next().await.unwrap(), Some(LiveEvent::CaughtUp { room: room("meeting"), head: 1 }));
+    meeting.remove(1, OUTSIDE).await;
+    for _ in 3..=6 {
+        meeting.say().await;
+    }
+    for live in &mut others {
+        assert_eq!(seen(live, 6).await, [2, 3, 4, 5, 6]);
+    }
+    assert_eq!(live.next().await.unwrap(), Some(LiveEvent::Left { room: room("meeting"), head: 2 }));
+    let silence = tokio::time::timeout(Duration::from_millis(300), live.next()).await;
+    assert!(silence.is_err(), "{silence:?}");
+}
+
+/// The sequence numbers of the next entries, up to and including `last`.
+async fn seen(live: &mut Live, last: u64) -> Vec<u64> {
+    let mut seen = Vec::new();
+    while seen.last() != Some(&last) {
+        let event = tokio::time::timeout(Duration::from_secs(10), live.next()).await.expect("in time");
+        if let LiveEvent::Entry { entry, .. } = event.unwrap().unwrap() {
+            seen.push(entry.sequence);
+        }
+    }
+    seen
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Several nodes on one PostgreSQL, with NATS between them or without, and what is taken from them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -130,6 +131,43 @@ async fn a_subscriber_of_one_node_hears_within_a_second_what_another_takes() {
     assert!(sent.elapsed() < Duration::from_secs(1));
 }
 
+/// Both nodes append while a crowd listens on both: everybody gets each entry once and in order.
+async fn a_crowd_hears_both_nodes(pair: &Pair) {
+    const MARKS: u64 = 60;
+    let mut crowd = Vec::new();
+    for listener in 0..12 {
+        let mut live = subscribed(&pair.nodes[listener % 2], &pair.meeting).await;
+        crowd.push(tokio::spawn(async move { hear(&mut live, 1..=MARKS).await }));
+    }
+    let writers = [connect(&pair.nodes[0], "alice/phone"), connect(&pair.nodes[1], "alice/phone")];
+    for mark in 1..=MARKS {
+        let node = usize::from(mark % 3 == 0);
+        send(&writers[node], &pair.meeting, mark).await;
+    }
+    for listener in crowd {
+        listener.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_on_two_nodes_is_told_by_hints_of_what_either_takes() {
+    let (Some(server), Some(nats)) = (shared_postgres(), Nats::start()) else { return };
+    let url = server.schema();
+    let pair = Pair::new([&url, &url], buses(&nats).await, NEVER).await;
+    // A hint that is sent before the other node has connected is lost, as hints may be.
+    sleep(Duration::from_millis(500)).await;
+    a_crowd_hears_both_nodes(&pair).await;
+}
+
+/// Each node keeps what its own subscribers have read, and hears nothing of what the other takes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_on_two_nodes_that_do_not_hear_each_other_finds_what_either_takes() {
+    let Some(server) = shared_postgres() else { return };
+    let url = server.schema();
+    let pair = Pair::new([&url, &url], [LocalBus::new(), LocalBus::new()], OFTEN).await;
+    a_crowd_hears_both_nodes(&pair).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_commit_of_all_that_race_through_both_nodes_wins_and_a_repetition_may_ask_the_other() {
     let Some(server) = shared_postgres() else { return };
@@ -250,4 +288,50 @@ async fn a_database_that_is_killed_costs_a_typed_answer_and_nothing_else() {
     let mut live = subscribed(&pair.nodes[0], &pair.meeting).await;
     live.subscribe(&pair.meeting, 0).await.unwrap();
     hear(&mut live, 1..=41).await;
+}
+
+/// The statements in a part of PostgreSQL's log, in the order in which they were carried out.
+fn statements(log: &str) -> Vec<String> {
+    let mut statements: Vec<String> = Vec::new();
+    let mut within = false;
+    for line in log.lines() {
+        if let Some(more) = line.strip_prefix('\t').filter(|_| within) {
+            statements.last_mut().unwrap().extend(["\n", more]);
+            continue;
+        }
+        let said = line.split_once("LOG:  ").map_or("", |(_, said)| said);
+        let (how, text) = said.split_once(": ").unwrap_or_default();
+        within = how == "statement" || how.starts_with("execute");
+        if within {
+            statements.push(text.to_owned());
+        }
+    }
+    statements
+}
+
+/// The load generator compares a server with pgbench, which sends this statement and nothing else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_accepted_message_is_one_statement_and_that_of_the_benchmarks_script() {
+    let Some(server) = Postgres::start() else { return };
+    let node = node(&server.url(), LocalBus::new(), NEVER).await;
+    let (meeting, alice) = (room("meeting"), connect(&node, "alice/phone"));
+    alice.create_room(&meeting, &founding("g", 0)).await.unwrap();
+    server.execute("ALTER SYSTEM SET log_statement = 'all'");
+    server.execute("SELECT pg_reload_conf()");
+    let mut mark = 0;
+    while !server.log().contains("INSERT INTO idempotency") {
+        mark += 1;
+        send(&alice, &meeting, mark).await;
+    }
+    let begin = server.log().len();
+    for mark in mark + 1..=mark + 20 {
+        send(&alice, &meeting, mark).await;
+    }
+    let log = server.log();
+    let statements = statements(&log[begin..]);
+    assert_eq!(statements.len(), 20, "{:#?}", statements.iter().collect::<BTreeSet<_>>());
+    let expected = include_str!("../../../delivery/src/postgres/message.sql");
+    for statement in statements {
+        assert_eq!(statement.trim_end(), expected.trim_end());
+    }
 }

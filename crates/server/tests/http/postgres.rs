@@ -6,6 +6,7 @@ mod durability;
 mod key_packages;
 mod live;
 mod malformed;
+mod members;
 mod messages;
 mod nodes;
 mod private;
