@@ -74,6 +74,13 @@ impl Postgres {
         self.port
     }
 
+    /// The server and all processes that belong to it now.
+    pub fn processes(&self) -> Vec<u32> {
+        let server = self.child.as_ref().map(Child::id);
+        let family = server.into_iter().flat_map(children).filter_map(|process| process.parse().ok());
+        server.into_iter().chain(family).collect()
+    }
+
     /// The address of a new and empty schema, which stands for a database of its own.
     ///
     /// # Panics
