@@ -13,6 +13,7 @@ mod protocol;
 mod reports;
 mod rooms;
 mod sessions;
+mod tls;
 mod world;
 
 use keyroom_delivery::PostgresOptions;
