@@ -2,10 +2,12 @@
 //! nodes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test")]
 
+mod access;
 mod durability;
 mod key_packages;
 mod live;
 mod malformed;
+mod members;
 mod messages;
 mod nodes;
 mod private;
