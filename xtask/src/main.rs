@@ -1,4 +1,5 @@
-//! Chores of the workspace: `cargo xtask purity`, `conformance`, `mutants` and `crash`.
+//! Chores of the workspace: `cargo xtask purity`, `conformance`, `mutants`, `crash` and
+//! `durability`.
 
 mod conformance;
 mod crash;
@@ -19,6 +20,8 @@ chores:
   mutants        take checks out, one at a time, and see whether a test fails; `mutants --help` says more
   crash          kill keyroomd under load and check that nothing acknowledged is lost, nothing is twice
                  and no group is stuck; `crash --help` says more
+  durability     record what keyroomd asks of the kernel and check that each answer waited for the disk, and
+                 that a disk that forgets what was not synchronised loses nothing; `--help` says more
 ";
 
 fn main() -> ExitCode {
@@ -27,7 +30,8 @@ fn main() -> ExitCode {
         Some((chore, [])) if chore == "purity" => purity::run(),
         Some((chore, rest)) if chore == "conformance" => conformance::run(rest),
         Some((chore, rest)) if chore == "mutants" => mutants::run(rest),
-        Some((chore, rest)) if chore == "crash" => crash::run(rest),
+        Some((chore, rest)) if chore == "crash" => crash::run("crash", rest),
+        Some((chore, rest)) if chore == "durability" => crash::run("durability", rest),
         _ => {
             say(USAGE);
             return ExitCode::from(2);

@@ -27,6 +27,10 @@ use crate::{
 /// Longest time that a request may take on top of what it is asked to wait.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Longest time without a word on a live connection, by default: more than two intervals of the server's
+/// pings, and more than the server lets one frame take.
+const SILENCE: Duration = Duration::from_secs(75);
+
 /// Why a request brought no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -101,6 +105,7 @@ pub struct Connection {
     device: DeviceUri,
     http: reqwest::Client,
     limits: Limits,
+    silence: Duration,
     login: Option<Arc<Login>>,
 }
 
@@ -124,7 +129,14 @@ impl Connection {
         let base = base.trim_end_matches('/').to_owned();
         reqwest::Url::parse(&base).ok().filter(|url| url.has_host()).ok_or(ClientError::Address)?;
         let http = reqwest::Client::builder().connect_timeout(PATIENCE).build()?;
-        Ok(Self { base, device, http, limits: Limits::default(), login: None })
+        Ok(Self { base, device, http, limits: Limits::default(), silence: SILENCE, login: None })
+    }
+
+    /// How long a live connection may be silent before it counts as broken; also how long it may take to open
+    /// one. Default 75 seconds; the server says something every 30.
+    #[must_use]
+    pub fn silence(self, silence: Duration) -> Self {
+        Self { silence, ..self }
     }
 
     /// The token of the present session, which is opened if there is none; `None` on a connection that
@@ -301,11 +313,11 @@ impl Connection {
     /// [`ClientError`].
     pub async fn live(&self) -> Result<Live, ClientError> {
         let token = self.token().await?;
-        let opened = Live::open(&self.base, token.as_ref(), self.limits).await;
+        let opened = Live::open(&self.base, token.as_ref(), self.limits, self.silence).await;
         match (&self.login, token, opened) {
             (Some(login), Some(old), Err(error)) if error.is_session_over() => {
                 let token = login.renewed(self, &old).await?;
-                Live::open(&self.base, Some(&token), self.limits).await
+                Live::open(&self.base, Some(&token), self.limits, self.silence).await
             }
             (_, _, opened) => opened,
         }

@@ -426,9 +426,9 @@ pub enum LiveEvent {
     },
     /// A Welcome in the device's mailbox.
     Mailbox(MailboxItem),
-    /// The device's key packages run low: time to publish more.
+    /// The device's key packages of a cipher suite run low: time to publish more.
     KeyPackagesLow {
-        /// One-time key packages that are left, over all cipher suites.
+        /// One-time key packages that are left, of the suite that has the fewest.
         left: u64,
     },
 }

@@ -143,7 +143,7 @@ impl Driver {
         let signer = context::signer(store.as_ref(), suite, &device, &mut env)?;
         let identity = Identity::new(device.cipher_suite, signer.clone());
         let http = HttpTransport::new(&server, device.device.clone(), identity).map_err(|_| Error::Answer)?;
-        let mut transport: Arc<dyn Transport> = Arc::new(http);
+        let mut transport: Arc<dyn Transport> = Arc::new(http.silence(options.silence));
         if let Some(wrap) = options.wrap {
             transport = wrap(transport);
         }

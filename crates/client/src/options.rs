@@ -35,6 +35,7 @@ pub struct Options {
     pub(crate) judge: Arc<dyn Judge>,
     pub(crate) key_packages: u64,
     pub(crate) path_updates: PathUpdates,
+    pub(crate) silence: Duration,
     pub(crate) wrap: Option<Wrap>,
 }
 
@@ -50,6 +51,7 @@ impl Options {
             judge: Arc::new(TrustNames),
             key_packages: 10,
             path_updates: PathUpdates::After(Duration::from_secs(10)),
+            silence: Duration::from_secs(75),
             wrap: None,
         }
     }
@@ -93,6 +95,13 @@ impl Options {
     #[must_use]
     pub fn path_updates(self, path_updates: PathUpdates) -> Self {
         Self { path_updates, ..self }
+    }
+
+    /// How long live delivery may be silent before the connection counts as broken and another one is opened.
+    /// Default 75 seconds; the server says something every 30, so that less than that makes no sense with it.
+    #[must_use]
+    pub fn silence(self, silence: Duration) -> Self {
+        Self { silence, ..self }
     }
 
     /// Puts something between the client and the server: for tests, and to watch.

@@ -159,6 +159,12 @@ impl HttpTransport {
         Ok(Self(Connection::new(base, device, identity)?))
     }
 
+    /// The same with another bound on how long live delivery may be silent, as in [`Connection::silence`].
+    #[must_use]
+    pub fn silence(self, silence: Duration) -> Self {
+        Self(self.0.silence(silence))
+    }
+
     /// The connection.
     pub fn connection(&self) -> &Connection {
         &self.0

@@ -30,6 +30,9 @@ pub enum LedgerError {
     /// The address of a database cannot be read.
     #[error("the address of the database cannot be read")]
     Address,
+    /// The database's certificate is not good: for its name, by the roots of this machine, or at this time.
+    #[error("the certificate of the database is not good for its name by the roots of this machine")]
+    Certificate,
     /// The database is set so that a loss of power may lose what it has acknowledged.
     #[error("the database may lose what it has acknowledged: fsync, full_page_writes or synchronous_commit is off")]
     NotDurable,

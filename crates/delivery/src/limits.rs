@@ -17,7 +17,7 @@ pub struct Limits {
     /// How often a device may claim key packages of one user within an hour, counted from full hours. Default
     /// 60: each claim takes one key package of every device of the user.
     pub claims: u64,
-    /// A device with fewer one-time key packages is told to publish more. Default 10.
+    /// A device with fewer one-time key packages of a suite is told to publish more. Default 10.
     pub low_stock: u64,
     /// Most Welcomes that wait in a mailbox. Default 1,000.
     pub mailbox: u64,

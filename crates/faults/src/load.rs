@@ -14,7 +14,7 @@ use crate::history::{Entry, Outcome};
 use crate::room::{Moments, Open, Room, State, lock};
 
 /// Clients that write at the same time.
-const WRITERS: u64 = 8;
+pub(crate) const WRITERS: u64 = 8;
 
 /// Of so many steps of a writer one is a contest of commits.
 const CONTEST: u32 = 12;
@@ -37,10 +37,16 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    pub(crate) fn start(server: &Connection, rooms: &[Arc<Room>], moments: &Arc<Moments>, seed: u64) -> Self {
+    pub(crate) fn start(
+        server: &Connection,
+        rooms: &[Arc<Room>],
+        moments: &Arc<Moments>,
+        seed: u64,
+        writers: u64,
+    ) -> Self {
         let progress = Arc::<Progress>::default();
         let mut tasks = JoinSet::new();
-        for writer in 0..WRITERS {
+        for writer in 0..writers {
             let client = Client { server: server.clone(), moments: moments.clone(), progress: progress.clone() };
             let rng = StdRng::seed_from_u64(seed ^ (writer << 48));
             tasks.spawn(client.write(rooms.to_vec(), rng));

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use crate::check::{Tally, Violation, check};
 use crate::history::Entry;
-use crate::load::{Client, Load};
+use crate::load::{Client, Load, WRITERS};
 use crate::room::{Moments, Room};
 use crate::server::Server;
 
@@ -140,7 +140,7 @@ impl World {
 
     /// One cycle; returns how much was acknowledged.
     async fn cycle(&mut self, tally: &mut Tally) -> u64 {
-        let load = Load::start(&self.server.connect(), &self.rooms, &self.moments, self.rng.random());
+        let load = Load::start(&self.server.connect(), &self.rooms, &self.moments, self.rng.random(), WRITERS);
         let progress = load.progress.clone();
         let end = Instant::now() + PATIENCE;
         let enough = |count: &AtomicU64, least| count.load(Ordering::SeqCst) >= least;

@@ -14,11 +14,13 @@
     reason = "support for tests, which fail by panics and speak on standard error"
 )]
 
+mod durable;
 mod nats;
 mod postgres;
 mod process;
 mod proxy;
 
+pub use durable::require_durable;
 pub use nats::Nats;
 pub use postgres::{Postgres, PostgresProgram, shared_postgres};
 pub use proxy::Proxy;

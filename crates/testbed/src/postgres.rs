@@ -1,7 +1,7 @@
 //! A PostgreSQL server.
 
-use std::fs::{self, File};
-use std::os::unix::fs::chown;
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -101,6 +101,13 @@ impl Postgres {
         self.port
     }
 
+    /// The server and all processes that belong to it now.
+    pub fn processes(&self) -> Vec<u32> {
+        let server = self.child.as_ref().map(Child::id);
+        let family = server.into_iter().flat_map(children).filter_map(|process| process.parse().ok());
+        server.into_iter().chain(family).collect()
+    }
+
     /// The address of a new and empty schema, which stands for a database of its own.
     ///
     /// # Panics
@@ -133,6 +140,27 @@ impl Postgres {
         ]))
         .trim()
         .to_owned()
+    }
+
+    /// Has it speak TLS, with a certificate and its private key, both PEM. The addresses stay; whoever
+    /// wants TLS says so with `sslmode`.
+    ///
+    /// # Panics
+    /// If the server does not take them.
+    pub fn encrypt(&self, certificate: &str, key: &str) {
+        for (name, content) in [("server.crt", certificate), ("server.key", key)] {
+            let path = self.data().join(name);
+            fs::write(&path, content).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+            if let Some((uid, gid)) = self.user {
+                chown(&path, Some(uid), Some(gid)).unwrap();
+            }
+        }
+        let loaded = || self.execute("SELECT pg_conf_load_time()");
+        let before = loaded();
+        self.execute("ALTER SYSTEM SET ssl = on");
+        self.execute("SELECT pg_reload_conf()");
+        wait_until("PostgreSQL speaks TLS", || (loaded() != before && self.execute("SHOW ssl") == "on").then_some(()));
     }
 
     /// Ends the server and its whole family without a warning.

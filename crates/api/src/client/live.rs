@@ -1,9 +1,12 @@
 //! The client's end of live delivery.
 
+use std::time::Duration;
+
 use futures_util::{SinkExt as _, StreamExt as _};
 use keyroom_wire::Limits;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
@@ -16,7 +19,14 @@ use crate::{Bundle, LiveEvent, LiveRequest, Problem, RoomUri, Token};
 /// What is read at once. The buffer is cleared for every read, so a large one costs time, too.
 const READ_BUFFER: usize = 16 << 10;
 
+/// What is left to a frame that came while nobody asked for it, and is found once somebody does.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// Live delivery to one device.
+///
+/// The server says something at least every 30 seconds. A connection on which nothing came for
+/// [so long](super::Connection::silence) counts as broken, whatever the network says: the other end may be gone
+/// without a word.
 ///
 /// Keep the cursors (the last sequence number of each room and of the mailbox) with what they stand
 /// for; after a break, or when the session is over, open another one and subscribe from them.
@@ -24,10 +34,18 @@ const READ_BUFFER: usize = 16 << 10;
 pub struct Live {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     limits: Limits,
+    silence: Duration,
+    /// When something came last.
+    heard: Instant,
 }
 
 impl Live {
-    pub(super) async fn open(base: &str, token: Option<&Token>, limits: Limits) -> Result<Self, ClientError> {
+    pub(super) async fn open(
+        base: &str,
+        token: Option<&Token>,
+        limits: Limits,
+        silence: Duration,
+    ) -> Result<Self, ClientError> {
         // http becomes ws, https becomes wss.
         let rest = base.strip_prefix("http").ok_or(ClientError::Address)?;
         let url = format!("ws{rest}/v1/live");
@@ -42,10 +60,10 @@ impl Live {
             .max_message_size(Some(limits.message))
             .max_frame_size(Some(limits.message))
             .read_buffer_size(READ_BUFFER);
-        let (socket, _) = tokio_tungstenite::connect_async_with_config(request, Some(config), true)
-            .await
-            .map_err(|error| refused(&error))?;
-        Ok(Self { socket, limits })
+        let opening = tokio_tungstenite::connect_async_with_config(request, Some(config), true);
+        let opened = timeout(silence, opening).await.map_err(|_| ClientError::Unavailable)?;
+        let (socket, _) = opened.map_err(|error| refused(&error))?;
+        Ok(Self { socket, limits, silence, heard: Instant::now() })
     }
 
     /// Asks for a room's log after a cursor; 0 for all of it.
@@ -77,10 +95,10 @@ impl Live {
     ///
     /// # Errors
     /// [`ClientError::Problem`] when the server refuses a request, the connection goes on;
-    /// [`ClientError::Unavailable`] when it broke.
+    /// [`ClientError::Unavailable`] when it broke, or nothing came for too long.
     pub async fn next(&mut self) -> Result<Option<LiveEvent>, ClientError> {
-        while let Some(message) = self.socket.next().await {
-            match message.map_err(|_| ClientError::Unavailable)? {
+        while let Some(message) = self.message().await? {
+            match message {
                 Message::Binary(bytes) => return Ok(Some(LiveEvent::from_bytes(&bytes, &self.limits)?)),
                 Message::Text(text) => {
                     let problem: Problem = serde_json::from_str(&text).map_err(|_| ClientError::Malformed)?;
@@ -101,9 +119,17 @@ impl Live {
         self.socket.close(None).await.map_err(|_| ClientError::Unavailable)
     }
 
+    async fn message(&mut self) -> Result<Option<Message>, ClientError> {
+        let end = (self.heard + self.silence).max(Instant::now() + GRACE.min(self.silence));
+        let message = timeout_at(end, self.socket.next()).await.map_err(|_| ClientError::Unavailable)?;
+        self.heard = Instant::now();
+        message.transpose().map_err(|_| ClientError::Unavailable)
+    }
+
     async fn request(&mut self, request: &LiveRequest) -> Result<(), ClientError> {
         let text = String::from_utf8(to_json(request)?).map_err(|_| ClientError::Malformed)?;
-        self.socket.send(Message::text(text)).await.map_err(|_| ClientError::Unavailable)
+        let sent = timeout(self.silence, self.socket.send(Message::text(text))).await;
+        sent.map_err(|_| ClientError::Unavailable)?.map_err(|_| ClientError::Unavailable)
     }
 }
 

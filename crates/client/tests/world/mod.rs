@@ -19,6 +19,7 @@ use keyroom_crypto::{Provider as _, Signer};
 use keyroom_delivery::{Ledger as _, LogRead, Page, Sqlite};
 use keyroom_rustcrypto::RUSTCRYPTO;
 use keyroom_server::{Config, Handle, Server};
+use keyroom_testbed::require_durable;
 use keyroom_wire::CipherSuite;
 use rand::SeedableRng as _;
 use tempfile::TempDir;
@@ -43,7 +44,10 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::new("localhost".parse().unwrap(), folder.path().join("server.db"));
         change(&mut config);
-        Self { server: Server::start(config).await.unwrap(), folder }
+        let server = Server::start(config).await.unwrap();
+        let address = server.address().to_string();
+        tokio::task::spawn_blocking(move || require_durable(&address)).await.unwrap();
+        Self { server, folder }
     }
 
     /// A new client of a user.

@@ -55,7 +55,7 @@ pub(super) async fn open(url: &str, options: &PostgresOptions) -> Result<Pool, L
     let pool = pool(url, options)?;
     let db = pool.get().await.map_err(|error| {
         tracing::error!(error = what_failed(&error), "no connection to PostgreSQL");
-        LedgerError::Unavailable
+        if is_certificate(&error) { LedgerError::Certificate } else { LedgerError::Unavailable }
     })?;
     let checked = prepare(&db, options.durability).await;
     if checked.is_err() {
@@ -132,8 +132,17 @@ pub(super) fn what_failed(error: &PoolError) -> &'static str {
     match error {
         PoolError::Timeout(_) => "timeout",
         PoolError::Backend(error) if error.code().is_some() => "refused by the server",
+        PoolError::Backend(_) if is_certificate(error) => "its certificate is not good",
         PoolError::Backend(_) => "the server is not reached",
         PoolError::Closed | PoolError::NoRuntimeSpecified => "closed",
         PoolError::PostCreateHook(_) => "a session cannot be set up",
     }
+}
+
+/// Whether we refuse the server for its certificate.
+fn is_certificate(error: &PoolError) -> bool {
+    let PoolError::Backend(error) = error else { return false };
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    let tls = source.and_then(|error| error.get_ref()).and_then(|error| error.downcast_ref::<rustls::Error>());
+    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
 }

@@ -186,7 +186,8 @@ impl Feed {
 
     async fn stock(&self) -> Result<Vec<LiveEvent>, Refusal> {
         let stock = self.delivery.ledger.stock(&self.device, self.delivery.seconds()).await?;
-        let left = stock.suites.iter().map(|suite| suite.one_time).sum();
+        // Claims are for one suite: what is left of the others does not help.
+        let left = stock.suites.iter().map(|suite| suite.one_time).min().unwrap_or(0);
         let low = left < self.delivery.limits.low_stock;
         Ok(if low { vec![LiveEvent::KeyPackagesLow { left }] } else { Vec::new() })
     }

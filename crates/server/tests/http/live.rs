@@ -5,7 +5,11 @@ use std::time::Duration;
 use keyroom_api::{ClientError, Code, EntryKind, Live, LiveEvent};
 use keyroom_delivery::{Bus, LocalBus, Subscription, Topic};
 
-use crate::world::{SUITE, World, application, bundle, device, founding, key, key_package, room, with_welcome};
+use keyroom_wire::{CipherSuite, Extensions};
+
+use crate::world::{
+    NOW, SUITE, World, application, bundle, device, founding, key, key_package, key_package_of, room, with_welcome,
+};
 
 /// A bus that loses two hints of three and doubles the others.
 #[derive(Default)]
@@ -238,6 +242,21 @@ async fn a_device_whose_key_packages_run_low_is_told() {
     let user = device("bob/any").user();
     alice.claim_key_packages(&user, SUITE.0).await.unwrap();
     alice.claim_key_packages(&user, SUITE.0).await.unwrap();
+    assert_eq!(next(&mut live).await, LiveEvent::KeyPackagesLow { left: 1 });
+}
+
+#[tokio::test]
+async fn a_device_is_told_of_a_suite_that_runs_low_however_many_key_packages_of_others_there_are() {
+    let world = World::with(|config| config.limits.low_stock = 2).await;
+    let (alice, bob) = (world.connect("alice/phone"), world.connect("bob/phone"));
+    let other = CipherSuite::MLS_128_DHKEMP256_AES128GCM_SHA256_P256;
+    let packages = (0..20).map(|id| key_package_of(id, other, NOW + 900, Extensions::new()));
+    bob.publish_key_packages(packages.chain((20..22).map(key_package)).collect()).await.unwrap();
+    let mut live = bob.live().await.unwrap();
+    live.mailbox(0).await.unwrap();
+    let silence = tokio::time::timeout(Duration::from_millis(300), live.next()).await;
+    assert!(silence.is_err(), "{silence:?}");
+    alice.claim_key_packages(&device("bob/any").user(), SUITE.0).await.unwrap();
     assert_eq!(next(&mut live).await, LiveEvent::KeyPackagesLow { left: 1 });
 }
 

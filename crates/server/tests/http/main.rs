@@ -5,6 +5,7 @@
 use keyroom_server::Database;
 use tempfile::TempDir;
 
+mod access;
 mod durability;
 mod key_packages;
 mod live;

@@ -6,19 +6,20 @@ use keyroom_api::{ClientError, Code, CommitBundle, Connection, Live, LiveEvent, 
 use keyroom_crypto::Provider as _;
 use keyroom_mls::group::{ExternalJoins, Group, GroupInfoContent, TreeDelivery};
 use keyroom_rustcrypto::RUSTCRYPTO;
-use keyroom_wire::{Content, Decode as _, Encode as _, LeafIndex, Limits, MlsMessage, Proposal, Sender};
+use keyroom_wire::{Content, Decode as _, Encode as _, Extensions, LeafIndex, Limits, MlsMessage, Proposal, Sender};
 
 use crate::protocol::{Client, INPUTS, OUTSIDE, apply, judging, sent};
 use crate::world::{SUITE, World, application, key, public, room};
 
 /// Content of a GroupInfo with which nobody can come in from outside.
-const CLOSED: GroupInfoContent = GroupInfoContent { tree: TreeDelivery::Inside, external: ExternalJoins::NotOffered };
+pub(crate) const CLOSED: GroupInfoContent =
+    GroupInfoContent { tree: TreeDelivery::Inside, external: ExternalJoins::NotOffered };
 
-fn client(world: &World, name: &str) -> Client {
+pub(crate) fn client(world: &World, name: &str) -> Client {
     Client::new(world, name, name.bytes().map(u64::from).sum())
 }
 
-async fn log(connection: &Connection, after: u64) -> Result<Vec<u64>, Code> {
+pub(crate) async fn log(connection: &Connection, after: u64) -> Result<Vec<u64>, Code> {
     match connection.log(&room("meeting"), after, Duration::ZERO).await {
         Ok(page) => Ok(page.entries.iter().map(|entry| entry.sequence).collect()),
         Err(error) => Err(error.code().unwrap_or_else(|| panic!("{error}"))),
@@ -26,20 +27,25 @@ async fn log(connection: &Connection, after: u64) -> Result<Vec<u64>, Code> {
 }
 
 /// Alice, who has founded the room.
-struct Meeting {
-    alice: Client,
-    group: Group,
+pub(crate) struct Meeting {
+    pub(crate) alice: Client,
+    pub(crate) group: Group,
     sent: u64,
 }
 
 impl Meeting {
-    async fn new(world: &World) -> Self {
+    pub(crate) async fn new(world: &World) -> Self {
+        Self::with(world, Extensions::new()).await
+    }
+
+    /// With these extensions of the group's context.
+    pub(crate) async fn with(world: &World, extensions: Extensions) -> Self {
         let alice = client(world, "alice");
-        let group = alice.found("meeting").await;
+        let group = alice.found_with("meeting", extensions).await;
         Self { alice, group, sent: 0 }
     }
 
-    async fn invite(&mut self, who: &Client, name: &str) -> Group {
+    pub(crate) async fn invite(&mut self, who: &Client, name: &str) -> Group {
         self.sent += 1;
         who.connection.publish_key_packages(vec![who.key_package()]).await.unwrap();
         let pending = self.alice.add(&mut self.group, &[who], self.sent);
@@ -51,7 +57,7 @@ impl Meeting {
     }
 
     /// A commit that removes the member at a leaf.
-    async fn remove(&mut self, leaf: u32, content: GroupInfoContent) {
+    pub(crate) async fn remove(&mut self, leaf: u32, content: GroupInfoContent) {
         self.sent += 1;
         let mut rng = keyroom_vectors::rng(self.sent);
         let commit = self.group.commit().group_info(content).remove(LeafIndex(leaf));
@@ -60,7 +66,7 @@ impl Meeting {
         apply(&mut self.group, pending);
     }
 
-    async fn say(&mut self) {
+    pub(crate) async fn say(&mut self) {
         self.sent += 1;
         say(&self.alice, &mut self.group, self.sent).await.unwrap();
     }
@@ -72,7 +78,7 @@ async fn say(who: &Client, group: &mut Group, number: u64) -> Result<u64, Client
     Ok(who.connection.send_message(&room("meeting"), message, &key(number)).await?.sequence)
 }
 
-fn refused<T: std::fmt::Debug>(result: Result<T, ClientError>) -> Code {
+pub(crate) fn refused<T: std::fmt::Debug>(result: Result<T, ClientError>) -> Code {
     result.unwrap_err().code().expect("a problem")
 }
 

@@ -10,7 +10,7 @@ use keyroom_server::{Config, Handle, Server};
 use keyroom_testbed::{Nats, Postgres, Proxy, shared_postgres};
 use tokio::time::{sleep, timeout};
 
-use crate::world::{SUITE, application, bundle, device, founding, key, room, signer_of};
+use crate::world::{SUITE, application, bundle, device, durable, founding, key, room, signer_of};
 
 /// So long that nothing in a test arrives by looking.
 const NEVER: Duration = Duration::from_secs(600);
@@ -33,7 +33,7 @@ async fn node(url: &str, bus: impl Bus + 'static, poll: Duration) -> Handle {
     config.validator = Arc::new(Structural::default());
     config.bus = Arc::new(bus);
     config.limits.poll = poll;
-    Server::start(config).await.unwrap()
+    durable(Server::start(config).await.unwrap()).await
 }
 
 fn connect(node: &Handle, name: &str) -> Connection {

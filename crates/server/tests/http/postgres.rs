@@ -2,6 +2,7 @@
 //! nodes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test")]
 
+mod access;
 mod durability;
 mod key_packages;
 mod live;
@@ -14,6 +15,7 @@ mod protocol;
 mod reports;
 mod rooms;
 mod sessions;
+mod tls;
 mod world;
 
 use keyroom_delivery::PostgresOptions;

@@ -10,9 +10,9 @@ use keyroom_delivery::Protocol;
 use keyroom_mls::config::{Config, Inputs};
 use keyroom_mls::group::{ExternalJoins, Founder, Group, GroupInfoContent, JoinOptions, PendingCommit, TreeDelivery};
 use keyroom_mls::key_package::{KeyPackageBuilder, KeyPackageBundle};
-use keyroom_mls::leaf_node::lifetime_from;
+use keyroom_mls::leaf_node::{capabilities_for, lifetime_from};
 use keyroom_rustcrypto::RUSTCRYPTO;
-use keyroom_wire::{Encode, Extensions, GroupId, LeafIndex, MlsMessage, Proposal};
+use keyroom_wire::{CredentialType, Encode, Extensions, GroupId, LeafIndex, MlsMessage, Proposal, ProposalType};
 
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
@@ -42,8 +42,10 @@ impl Client {
         let signer: Arc<dyn Signer> =
             suite.signer(suite.generate_signature_key(&mut rng).unwrap().expose()).unwrap().into();
         let device = device(&format!("{name}/phone"));
+        let mut capabilities = capabilities_for([SUITE], [CredentialType::BASIC]);
+        capabilities.proposals.push(ProposalType::SELF_REMOVE);
         let builder = KeyPackageBuilder::new(suite, device.credential(), lifetime_from(NOW, 3_600));
-        let bundle = builder.build(signer.as_ref(), &mut rng).unwrap();
+        let bundle = builder.capabilities(capabilities).build(signer.as_ref(), &mut rng).unwrap();
         let connection = connection(world, device, &signer);
         Self { signer, bundle, connection, seed }
     }
@@ -60,10 +62,15 @@ impl Client {
 
     /// Founds a group and its room.
     pub(crate) async fn found(&self, name: &str) -> Group {
+        self.found_with(name, Extensions::new()).await
+    }
+
+    /// The same with these extensions of its context.
+    pub(crate) async fn found_with(&self, name: &str, extensions: Extensions) -> Group {
         let suite = RUSTCRYPTO.suite(SUITE).unwrap();
         let group_id = GroupId::from(name.as_bytes());
         let bundle = KeyPackageBundle::decode(&self.bundle.encode()).unwrap();
-        let founder = Founder { bundle, group_id, extensions: Extensions::new() };
+        let founder = Founder { bundle, group_id, extensions };
         let mut rng = keyroom_vectors::rng(self.seed + 100);
         let (group, _) = Group::create(suite, founder, Arc::default(), &INPUTS, &mut rng).unwrap();
         let info = group.group_info(OUTSIDE, self.signer.as_ref(), &mut rng).unwrap();

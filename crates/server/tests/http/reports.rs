@@ -9,7 +9,9 @@ use keyroom_api::{
 use keyroom_crypto::{CryptoRng, labels};
 use keyroom_insider::{Alter, Client, Insider, Made, Member, agree, config, now, room as group, suite};
 use keyroom_mls::error::{Error, NotYet, Rule};
-use keyroom_mls::group::{ExternalJoins, Group, GroupInfoContent, JoinOptions, Succession, Successor, TreeDelivery};
+use keyroom_mls::group::{
+    ExternalJoins, Founder, Group, GroupInfoContent, JoinOptions, Succession, Successor, TreeDelivery,
+};
 use keyroom_wire::{Encode, ExtensionType, Extensions, GroupInfo, MlsMessage, PreSharedKeyId, Proposal, Psk};
 
 use crate::protocol::judging;
@@ -391,6 +393,67 @@ async fn a_report_counts_only_with_the_signature_of_another_member_about_a_commi
     assert!(log.closed.is_none() && log.entries.iter().filter(|entry| entry.kind == EntryKind::Commit).count() == 1);
     // None of them was counted.
     assert_eq!(connection.report(&meeting.uri, &good).await.unwrap().reports, 1);
+}
+
+impl Meeting {
+    /// Somebody who is not in the room.
+    fn stranger(&mut self) -> (Client, Connection) {
+        let eve = Client::new(EVE, suite(1), &mut keyroom_vectors::rng(77));
+        let again = Client::new(EVE, suite(1), &mut keyroom_vectors::rng(77));
+        self.identities.insert(EVE, Identity::new(1, again.signer.into()));
+        (eve, self.connect(EVE))
+    }
+}
+
+#[tokio::test]
+async fn only_who_has_a_place_in_the_room_reports_even_with_a_members_signature() {
+    let mut meeting = Meeting::new().await;
+    let auth = |auth: &mut keyroom_wire::FramedContentAuthData| auth.confirmation_tag = Some(vec![7; 32].into());
+    let change = Alter { auth: Some(Box::new(auth)), ..Alter::default() };
+    let (made, receipt) = meeting.breaks(Vec::new(), &change).await;
+    let reason = ReportReason::ConfirmationTag;
+    let by_alice = meeting.reports(0, &made.bytes(), &receipt, reason).await;
+    let by_carol = meeting.reports(2, &made.bytes(), &receipt, reason).await;
+    let (_, eve) = meeting.stranger();
+    for report in [&by_alice, &by_carol] {
+        let code = eve.report(&meeting.uri, report).await.unwrap_err().code();
+        // After Bob's commit nobody is let in: to her there is no such room.
+        assert_eq!(code, Some(Code::UnknownRoom));
+    }
+    let counted = meeting.connection(3).report(&meeting.uri, &by_alice).await.unwrap();
+    assert_eq!((counted.reports, counted.closed), (1, None), "hers were not counted, and a member may carry another's");
+    assert!(meeting.connection(2).report(&meeting.uri, &by_carol).await.unwrap().closed.is_some());
+}
+
+#[tokio::test]
+async fn only_who_was_in_the_room_to_its_end_registers_where_it_goes_on() {
+    let mut meeting = Meeting::new().await;
+    let auth = |auth: &mut keyroom_wire::FramedContentAuthData| auth.confirmation_tag = Some(vec![7; 32].into());
+    let change = Alter { auth: Some(Box::new(auth)), ..Alter::default() };
+    let (made, receipt) = meeting.breaks(Vec::new(), &change).await;
+    let (eve, connection) = meeting.stranger();
+    let own = eve.bundle(&mut *meeting.rng);
+    let founder = Founder { bundle: own, group_id: b"hers".as_slice().into(), extensions: Extensions::new() };
+    let (group, _) = Group::create(eve.suite, founder, config(), &now(), &mut *meeting.rng).unwrap();
+    let info = group.group_info(OUTSIDE, eve.signer.as_ref(), &mut *meeting.rng).unwrap();
+    let hers = RoomBundle::new(info, Some(group.ratchet_tree().unwrap()));
+    let bundle = RoomBundle { predecessor: Some(meeting.uri.clone()), ..hers.clone() };
+    let mine = room("mine");
+    let refused = async || connection.create_room(&mine, &bundle).await.unwrap_err().code();
+    assert_eq!(refused().await, Some(Code::Invalid), "before it is closed");
+    for member in [0, 2] {
+        meeting.report(member, &made.bytes(), &receipt, ReportReason::ConfirmationTag).await.unwrap();
+    }
+    // Whether it is closed now is nothing that she is told.
+    assert_eq!(refused().await, Some(Code::Invalid));
+    assert_eq!(connection.room(&mine).await.unwrap_err().code(), Some(Code::UnknownRoom));
+    let closed = meeting.connection(0).room(&meeting.uri).await.unwrap().closed.unwrap();
+    assert_eq!((closed.at, closed.successor), (receipt.sequence, None));
+    // The members' own is the first and the only one; her room is one of its own.
+    let old = meeting.uri.clone();
+    let successor = meeting.branch().await;
+    assert_eq!(meeting.connection(1).room(&old).await.unwrap().closed.unwrap().successor, Some(successor));
+    connection.create_room(&mine, &hers).await.unwrap();
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use keyroom_crypto::{Provider as _, Signer};
 use keyroom_delivery::{Accounts, Clock, Postgres, Sqlite, Structural};
 use keyroom_rustcrypto::RUSTCRYPTO;
 use keyroom_server::{Config, Database, Handle, Server};
+use keyroom_testbed::require_durable;
 use keyroom_wire::{
     Capabilities, CipherSuite, Commit, Content, ContentType, Credential, Encode, EncryptedGroupSecrets, ExtensionType,
     Extensions, FramedContent, FramedContentAuthData, GroupContext, GroupId, GroupInfo, HpkeCiphertext, KeyPackage,
@@ -102,7 +103,14 @@ async fn start(database: &Database, clock: &Arc<SetClock>, change: fn(&mut Confi
     config.clock = clock.clone();
     config.validator = Arc::new(Structural::default());
     change(&mut config);
-    Server::start(config).await.unwrap()
+    durable(Server::start(config).await.unwrap()).await
+}
+
+/// A server of which it is known that what it answers is on the disk.
+pub(crate) async fn durable(server: Handle) -> Handle {
+    let address = server.address().to_string();
+    tokio::task::spawn_blocking(move || require_durable(&address)).await.unwrap();
+    server
 }
 
 /// `alice/phone` as a URI.
