@@ -149,7 +149,7 @@ impl Stream {
             }
             next = Some(number + 1);
             let place = number * PAGE;
-            let header = if place % SEGMENT == 0 { LONG } else { SHORT };
+            let header = if place.is_multiple_of(SEGMENT) { LONG } else { SHORT };
             if stream.pages.is_empty() && u16_at(page, 2) & CONTINUES != 0 {
                 stream.first = aligned(u32_at(page, 16) as usize);
             }
