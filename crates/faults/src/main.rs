@@ -51,7 +51,7 @@ struct Crash {
 #[derive(Debug, Args)]
 struct Durability {
     /// Answers to record.
-    #[arg(long, env = "KEYROOM_COUNT", default_value_t = 1_000)]
+    #[arg(long, env = "KEYROOM_COUNT", default_value_t = 2_000)]
     acknowledgements: u64,
     /// Places at which the disk fails.
     #[arg(long, default_value_t = 200)]
