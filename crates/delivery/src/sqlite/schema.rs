@@ -14,6 +14,14 @@ const VERSION: i64 = 1;
 /// How long a statement waits for another process.
 const BUSY: Duration = Duration::from_secs(5);
 
+/// What the writer keeps of the file in memory, in KiB: the pages that messages of many rooms touch again and
+/// again. With SQLite's own 2 MiB it read a quarter as many pages as it wrote.
+const CACHE: i64 = 32 << 10;
+
+/// Pages in the log of writes after which they go into the file itself. SQLite's own 1,000 are there after a few
+/// groups of messages, and each time the file is synchronised too.
+const CHECKPOINT: i64 = 4_000;
+
 const TABLES: &str = "
     CREATE TABLE devices (
         id INTEGER PRIMARY KEY,
@@ -184,6 +192,8 @@ fn prepare(db: &Connection) -> Outcome<i64> {
     settings(db)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "cache_size", -CACHE)?;
+    db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
     db.execute_batch("BEGIN IMMEDIATE")?;
     let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version == 0 {

@@ -145,13 +145,11 @@ async fn a_crowd_hears_everything(world: &World, names: &[&str]) {
             assert_eq!(seen, (after + 1..=ENTRIES).collect::<Vec<_>>());
         }
     };
-    let listen = async |after: u64| {
-        let live = world.connect("bob/phone").live().await.unwrap();
-        tokio::spawn(hear(live, names.iter().map(ToString::to_string).collect(), after))
-    };
+    let all = || names.iter().map(ToString::to_string).collect();
     let mut crowd = Vec::new();
     for _ in 0..12 {
-        crowd.push(listen(0).await);
+        let live = world.connect("bob/phone").live().await.unwrap();
+        crowd.push(tokio::spawn(hear(live, all(), 0)));
     }
     for number in 1..=ENTRIES {
         for name in names {
@@ -164,7 +162,8 @@ async fn a_crowd_hears_everything(world: &World, names: &[&str]) {
             }
         }
         if number % 10 == 0 {
-            crowd.push(listen(number / 2).await);
+            let live = world.connect("bob/phone").live().await.unwrap();
+            crowd.push(tokio::spawn(hear(live, all(), number / 2)));
         }
     }
     for listener in crowd {

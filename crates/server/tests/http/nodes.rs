@@ -328,7 +328,7 @@ async fn an_accepted_message_is_one_statement_and_that_of_the_benchmarks_script(
         send(&alice, &meeting, mark).await;
     }
     let log = server.log();
-    let statements = statements(&log[begin..]);
+    let statements = statements(log.get(begin..).unwrap());
     assert_eq!(statements.len(), 20, "{:#?}", statements.iter().collect::<BTreeSet<_>>());
     let expected = include_str!("../../../delivery/src/postgres/message.sql");
     for statement in statements {
