@@ -233,19 +233,21 @@ impl Driver {
         self.commit_as_advised(now);
         self.cover_as_due(now);
         self.found_as_due(now);
-        let rooms: Vec<RoomUri> =
-            self.rooms.iter().filter(|(_, slot)| due(slot.retry)).map(|(uri, _)| uri.clone()).collect();
-        for uri in rooms {
+        for uri in self.due(now, |slot| slot.retry) {
             self.retry(&uri);
         }
-        let silent: Vec<RoomUri> =
-            self.rooms.iter().filter(|(_, slot)| due(slot.watch)).map(|(uri, _)| uri.clone()).collect();
-        for uri in silent {
+        for uri in self.due(now, |slot| slot.watch) {
             self.want(&uri);
             if let Some(slot) = self.rooms.get_mut(&uri) {
                 slot.watch = Some(now + ECHO);
             }
         }
+    }
+
+    /// The rooms of whose times this one has come.
+    fn due(&self, now: Instant, time: impl Fn(&Slot) -> Option<Instant>) -> Vec<RoomUri> {
+        let due = |slot: &Slot| time(slot).is_some_and(|at| at <= now);
+        self.rooms.iter().filter(|(_, slot)| due(slot)).map(|(uri, _)| uri.clone()).collect()
     }
 
     /// Lets a room try again; one whose step failed is read from the store first.

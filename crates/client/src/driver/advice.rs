@@ -60,10 +60,7 @@ impl Driver {
 
     /// Commits what others have proposed in the rooms where it is this device's turn.
     pub(super) fn cover_as_due(&mut self, now: Instant) {
-        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        let rooms: Vec<RoomUri> =
-            self.rooms.iter().filter(|(_, slot)| due(slot.cover)).map(|(uri, _)| uri.clone()).collect();
-        for uri in rooms {
+        for uri in self.due(now, |slot| slot.cover) {
             if let Some(slot) = self.rooms.get_mut(&uri) {
                 slot.cover = None;
                 if !slot.room.is_idle() {
@@ -84,10 +81,7 @@ impl Driver {
 
     /// Commits in the rooms whose time has come, if that is still of use.
     pub(super) fn commit_as_advised(&mut self, now: Instant) {
-        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        let rooms: Vec<RoomUri> =
-            self.rooms.iter().filter(|(_, slot)| due(slot.commit)).map(|(uri, _)| uri.clone()).collect();
-        for uri in rooms {
+        for uri in self.due(now, |slot| slot.commit) {
             if let Some(slot) = self.rooms.get_mut(&uri) {
                 slot.commit = None;
             }

@@ -9,8 +9,9 @@ use crate::Error;
 use crate::options::PathUpdates;
 use crate::room::Room;
 use crate::rows::Phase;
+use crate::slot::Slot;
 
-/// How often a device tries to found a successor that the server does not take.
+/// How often a device tries to found a successor.
 const ATTEMPTS: u32 = 3;
 
 impl Driver {
@@ -34,33 +35,29 @@ impl Driver {
         if self.founds_ready(uri) {
             return;
         }
-        let Some(slot) = self.rooms.get_mut(uri).filter(|slot| slot.found.is_none() && slot.attempts == 0) else {
-            return;
+        let waits = |slot: &&mut Slot| slot.found.is_none() && slot.attempts < ATTEMPTS;
+        let Some(slot) = self.rooms.get_mut(uri).filter(waits) else { return };
+        let rank = match slot.room.founder_rank() {
+            Ok(Some(rank)) => rank,
+            Ok(None) => return,
+            Err(error) => return self.trouble(uri, &error),
         };
-        match slot.room.founder_rank() {
-            Ok(None) => {}
-            Ok(Some(rank)) => {
-                let step = STEP.min(least);
-                let steps = rank.saturating_add(1).ilog2();
-                slot.found = Some(Instant::now() + step.saturating_mul(steps) + self.env.up_to(step));
-            }
-            Err(error) => self.trouble(uri, &error),
-        }
+        // One that a restart interrupted goes on by itself.
+        let under_way = self.rooms.values().any(|slot| slot.room.predecessor() == Some(uri));
+        let Some(slot) = self.rooms.get_mut(uri).filter(|_| !under_way) else { return };
+        let step = STEP.min(least);
+        let steps = rank.saturating_add(1).ilog2().saturating_add(slot.attempts);
+        slot.found = Some(Instant::now() + step.saturating_mul(steps) + self.env.up_to(step));
     }
 
-    /// Begins to found successors where it is this device's turn. One that a restart interrupted goes on by
-    /// itself.
+    /// Begins to found successors where it is this device's turn.
     pub(super) fn found_as_due(&mut self, now: Instant) {
-        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        let rooms: Vec<RoomUri> =
-            self.rooms.iter().filter(|(_, slot)| due(slot.found)).map(|(uri, _)| uri.clone()).collect();
-        for uri in rooms {
-            let under_way = self.rooms.values().any(|slot| slot.room.predecessor() == Some(&uri));
+        for uri in self.due(now, |slot| slot.found) {
             if let Some(slot) = self.rooms.get_mut(&uri) {
                 slot.found = None;
                 slot.attempts = slot.attempts.saturating_add(1);
             }
-            if !under_way && let Err(error) = self.step(&uri, Room::begin_founding) {
+            if let Err(error) = self.step(&uri, Room::begin_founding) {
                 tracing::warn!(%error, "a successor was not begun");
             }
         }
@@ -77,27 +74,23 @@ impl Driver {
                 self.pump_room(&uri);
             }
             Err(error @ (Error::Store(_) | Error::Corrupt)) => self.trouble(uri, &error),
-            // The others may have more luck.
+            // It is tried again, and the others may have more luck.
             Err(error) => tracing::warn!(%error, "a successor could not be founded"),
         }
         true
     }
 
-    /// The server has not taken a successor of this device. If it has taken another one, it tells.
+    /// The server has not taken a successor of this device. If it has taken another one, it tells; else it is
+    /// tried again.
     pub(super) fn forget_successor(&mut self, successor: &RoomUri) {
-        let Some(slot) = self.rooms.remove(successor) else { return };
-        let Some(slot) = slot.room.predecessor().and_then(|uri| self.rooms.get_mut(uri)) else { return };
-        if slot.attempts < ATTEMPTS {
-            slot.found = Some(Instant::now() + STEP.saturating_mul(slot.attempts));
-        }
+        self.rooms.remove(successor);
     }
 
     /// The old keys go once this device is in the room that goes on.
     pub(super) fn retire_predecessor(&mut self, successor: &RoomUri) {
         let Some(slot) = self.rooms.get(successor).filter(|slot| slot.room.phase() == Phase::Active) else { return };
         let Some(before) = slot.room.predecessor().cloned() else { return };
-        let goes_on =
-            |slot: &crate::slot::Slot| slot.room.phase() == Phase::Halted && slot.room.successor() == Some(successor);
+        let goes_on = |slot: &Slot| slot.room.phase() == Phase::Halted && slot.room.successor() == Some(successor);
         if self.rooms.get(&before).is_some_and(goes_on)
             && let Err(error) = self.step(&before, Room::retire)
         {
