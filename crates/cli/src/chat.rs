@@ -21,7 +21,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 
 const HELP: &str = "\
 A line is a message. Lines that start with a slash:
-  /invite USER   add all devices of a user
+  /invite USER.. add all devices of users, in one commit
   /remove USER   remove all devices of a user
   /rotate        replace the own keys
   /members       show who is here, the ratchet tree and the code of the epoch
@@ -210,17 +210,17 @@ impl Talk {
         }
     }
 
-    fn change(&self, word: &str, user: &str, tell: &mpsc::UnboundedSender<String>) {
-        let (room, tell, word, user) = (self.room.clone(), tell.clone(), word.to_owned(), user.to_owned());
+    fn change(&self, word: &str, users: &str, tell: &mpsc::UnboundedSender<String>) {
+        let (room, tell, word, users) = (self.room.clone(), tell.clone(), word.to_owned(), users.to_owned());
         tokio::spawn(async move {
             let done = match word.as_str() {
-                "/invite" => room.invite(&user).await,
-                "/remove" => room.remove(&user).await,
+                "/invite" => return invite(&room, &users, &tell).await,
+                "/remove" => room.remove(&users).await,
                 _ => room.rotate().await,
             };
             if let Err(error) = done {
                 // Nobody listens any more when the program ends.
-                let _ = tell.send(format!("-- {word} {user}: {error}\n"));
+                let _ = tell.send(format!("-- {word} {users}: {error}\n"));
             }
         });
     }
@@ -332,4 +332,18 @@ fn failure(error: &Error) -> Failure {
         _ => return Failure::usage(error.to_string()),
     };
     Failure::data(error.to_string(), hint)
+}
+
+/// Invites users, and says who could not be.
+async fn invite(room: &Room, users: &str, tell: &mpsc::UnboundedSender<String>) {
+    let names: Vec<&str> = users.split_whitespace().collect();
+    let failures: Vec<(&str, Error)> = match room.invite_all(names.iter().copied()).await {
+        Err(error) => vec![(users, error)],
+        Ok(settled) => {
+            names.iter().copied().zip(settled).filter_map(|(name, done)| Some((name, done.err()?))).collect()
+        }
+    };
+    for (name, error) in failures {
+        let _ = tell.send(format!("-- /invite {name}: {error}\n"));
+    }
 }

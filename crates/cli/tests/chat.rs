@@ -104,8 +104,10 @@ fn two_talk_and_one_is_removed() {
     assert_eq!(bob.sees("-- code "), code);
     bob.say("/nonsense");
     bob.sees("there is no /nonsense");
-    alice.say("/invite nobody");
-    alice.sees("There is no such user.");
+    alice.say("/invite nobody bob");
+    alice.sees("-- /invite nobody: ");
+    alice.say("/invite Not-A-Name");
+    alice.sees("-- /invite Not-A-Name: ");
     alice.say("/remove bob");
     bob.sees("-- alice removed you");
     bob.say("still here?");

@@ -186,6 +186,20 @@ impl Room {
         self.change(Outgoing::Invite { user, claimed: None }).await
     }
 
+    /// Adds all devices of several users in one commit, as far as they can be added: one who cannot does
+    /// not keep out the others. What became of each comes in the order of the names; otherwise as
+    /// [`invite`](Self::invite).
+    ///
+    /// # Errors
+    /// [`Error::Name`] if one of these is no name; then nobody is invited.
+    pub async fn invite_all<'a>(
+        &self,
+        users: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Vec<Result<u64, Error>>, Error> {
+        let users: Vec<_> = users.into_iter().map(|user| self.client.user_uri(user)).collect::<Result<_, _>>()?;
+        Ok(self.changes(users.into_iter().map(|user| Outgoing::Invite { user, claimed: None })).await)
+    }
+
     /// Removes all devices of a user, and returns the first epoch without them. Durable as
     /// [`invite`](Self::invite); what is said after it was asked for, they cannot read.
     ///
@@ -271,8 +285,25 @@ impl Room {
     }
 
     async fn change(&self, change: Outgoing) -> Result<u64, Error> {
-        let room = self.room.clone();
-        self.client.ask(|reply| Command::Change { room, change, reply }).await
+        self.changes([change]).await.pop().unwrap_or(Err(Error::Closed))
+    }
+
+    /// Asks for changes in one step, and waits until all are settled.
+    async fn changes(&self, changes: impl IntoIterator<Item = Outgoing>) -> Vec<Result<u64, Error>> {
+        let (changes, answers): (Vec<_>, Vec<_>) = changes
+            .into_iter()
+            .map(|change| {
+                let (reply, answer) = oneshot::channel();
+                ((change, reply), answer)
+            })
+            .unzip();
+        // If the client is closed, the answers say so.
+        let _ = self.client.commands.send(Command::Change { room: self.room.clone(), changes });
+        let mut settled = Vec::new();
+        for answer in answers {
+            settled.push(answer.await.unwrap_or(Err(Error::Closed)));
+        }
+        settled
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) enum Command {
     Rooms { reply: Reply<Vec<RoomUri>> },
     Reachable { reply: Reply<()> },
     Send { room: RoomUri, text: String, reply: Reply<MessageId> },
-    Change { room: RoomUri, change: Outgoing, reply: Reply<u64> },
+    Change { room: RoomUri, changes: Vec<(Outgoing, Reply<u64>)> },
     Flush { room: RoomUri, reply: Reply<()> },
     History { room: RoomUri, after: Option<MessageId>, limit: usize, reply: Reply<Vec<Message>> },
     Recent { room: RoomUri, limit: usize, reply: Reply<Vec<Message>> },

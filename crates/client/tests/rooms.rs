@@ -31,9 +31,7 @@ async fn of_commits_that_race_all_take_effect_one_after_the_other() {
     let clients: Vec<Client> =
         vec![world.client("alice").await, world.client("bob").await, world.client("charlie").await];
     let founder = clients[0].create_room("meeting").await.unwrap();
-    let (bob, charlie) = tokio::join!(founder.invite("bob"), founder.invite("charlie"));
-    bob.unwrap();
-    charlie.unwrap();
+    assert_eq!(founder.invite_all(["bob", "charlie"]).await, Ok(vec![Ok(1), Ok(1)]));
     let mut rooms = Vec::new();
     for client in &clients {
         rooms.push(client.entered("meeting").await.unwrap());
@@ -138,8 +136,10 @@ async fn what_makes_no_sense_is_refused_in_types() {
     assert_eq!(room.remove("alice").await, Err(Usage::OwnDevice.into()));
     assert!(matches!(room.invite("Not A Name").await, Err(Error::Name(_))));
     assert_eq!(alice.room("other").await.unwrap_err(), Usage::UnknownRoom.into());
-    // And the room goes on.
-    assert_eq!(room.invite("bob").await, Ok(1));
+    assert!(matches!(room.invite_all(["bob", "Not A Name"]).await, Err(Error::Name(_))));
+    // And the room goes on, with those who can come.
+    let unknown = Error::Refused(Code::UnknownUser);
+    assert_eq!(room.invite_all(["nobody", "bob"]).await, Ok(vec![Err(unknown), Ok(1)]));
     // Somebody who is there already needs no commit.
     assert_eq!(room.invite("bob").await, Ok(1));
 }
@@ -177,12 +177,8 @@ async fn in_a_large_new_room_members_commit_until_commits_are_cheap() {
         clients.push(client);
     }
     let founder = clients[0].create_room("meeting").await.unwrap();
-    let mut invitations = tokio::task::JoinSet::new();
-    for name in names.into_iter().skip(1) {
-        let founder = founder.clone();
-        invitations.spawn(async move { founder.invite(&name).await.unwrap() });
-    }
-    let invited = invitations.join_all().await.into_iter().max().unwrap();
+    let invited = founder.invite_all(names.iter().skip(1).map(String::as_str)).await.unwrap();
+    let invited = invited.into_iter().map(Result::unwrap).max().unwrap();
     // Nobody but the founder has ever been told to commit; half of the tree has no keys of its own.
     let other = clients[16].entered("meeting").await.unwrap();
     for _ in 0..2_500 {

@@ -168,7 +168,10 @@ async fn obey(client: &Client, order: Order, hold: &Arc<AtomicBool>) -> Result<R
 
 async fn in_room(room: &Room, order: Order, hold: &Arc<AtomicBool>) -> Result<Report, String> {
     match order {
-        Order::Invite { users } => invite(room, users).await?,
+        Order::Invite { users } => {
+            let settled = room.invite_all(users.iter().map(String::as_str)).await.map_err(text)?;
+            settled.into_iter().collect::<Result<Vec<_>, _>>().map_err(text)?;
+        }
         Order::Remove { user } => {
             room.remove(&user).await.map_err(text)?;
         }
@@ -187,19 +190,6 @@ async fn in_room(room: &Room, order: Order, hold: &Arc<AtomicBool>) -> Result<Re
         _ => {}
     }
     see(room).await
-}
-
-/// Wishes that are made at once become one commit.
-async fn invite(room: &Room, users: Vec<String>) -> Result<(), String> {
-    let mut wishes = tokio::task::JoinSet::new();
-    for user in users {
-        let room = room.clone();
-        wishes.spawn(async move { room.invite(&user).await });
-    }
-    while let Some(done) = wishes.join_next().await {
-        done.map_err(|error| error.to_string())?.map_err(text)?;
-    }
-    Ok(())
 }
 
 async fn speak(room: &Room, said: String) -> Result<Report, String> {

@@ -70,7 +70,7 @@ impl Driver {
                 }
             }
             let covered = self.step(&uri, |room| match room.cover_rank()? {
-                Some(_) if room.phase() == Phase::Active => room.change(Outgoing::Cover).map(drop),
+                Some(_) if room.phase() == Phase::Active => room.change([Outgoing::Cover]).map(drop),
                 _ => Ok(()),
             });
             if let Err(error) = covered {
@@ -86,7 +86,7 @@ impl Driver {
                 slot.commit = None;
             }
             let committed = self.step(&uri, |room| match room.commit_advice()? {
-                Some(_) if room.is_idle() && room.phase() == Phase::Active => room.change(Outgoing::Rotate).map(drop),
+                Some(_) if room.is_idle() && room.phase() == Phase::Active => room.change([Outgoing::Rotate]).map(drop),
                 _ => Ok(()),
             });
             if let Err(error) = committed {

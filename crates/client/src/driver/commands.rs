@@ -4,7 +4,7 @@ use keyroom_api::{Code, RoomUri};
 
 use super::{Command, Driver, Reply};
 use crate::room::Room;
-use crate::rows::Phase;
+use crate::rows::{Outgoing, Phase};
 use crate::{Error, Usage};
 
 impl Driver {
@@ -24,14 +24,7 @@ impl Driver {
                 let sent = self.step(&room, |room| room.send(text));
                 let _ = reply.send(sent);
             }
-            Command::Change { room, change, reply } => match self.step(&room, |room| room.change(change)) {
-                Ok(entry) => {
-                    if let Some(slot) = self.rooms.get_mut(&room) {
-                        slot.changes.insert(entry, reply);
-                    }
-                }
-                Err(error) => drop(reply.send(Err(error))),
-            },
+            Command::Change { room, changes } => self.change(&room, changes),
             Command::Flush { room, reply } => match self.rooms.get_mut(&room) {
                 Some(slot) => slot.flushes.push(reply),
                 None => drop(reply.send(Err(Usage::UnknownRoom.into()))),
@@ -74,6 +67,18 @@ impl Driver {
             self.trouble(uri, error);
         }
         done
+    }
+
+    fn change(&mut self, uri: &RoomUri, changes: Vec<(Outgoing, Reply<u64>)>) {
+        let (changes, replies): (Vec<_>, Vec<_>) = changes.into_iter().unzip();
+        match self.step(uri, |room| room.change(changes)) {
+            Ok(entries) => {
+                if let Some(slot) = self.rooms.get_mut(uri) {
+                    slot.changes.extend(entries.into_iter().zip(replies));
+                }
+            }
+            Err(error) => replies.into_iter().for_each(|reply| drop(reply.send(Err(error.clone())))),
+        }
     }
 
     fn create(&mut self, uri: RoomUri, reply: Reply<()>) {

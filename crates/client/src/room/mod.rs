@@ -196,22 +196,21 @@ impl Room {
         let history = HistoryRow { sender, epoch: None, sequence: None, state: MessageState::Sending, text };
         self.row.next_history += 1;
         let change = self.put_history(Transaction::new(), id.0, &history)?;
-        self.enqueue(change, Outgoing::Text { history: id.0 })?;
+        self.enqueue(change, [Outgoing::Text { history: id.0 }])?;
         Ok(id)
     }
 
-    /// Takes a change of the members or keys into the outbox; the entry's number names it in
-    /// [`Output::Settled`].
-    pub(crate) fn change(&mut self, change: Outgoing) -> Result<u64, Error> {
+    /// Takes changes of the members or keys into the outbox, all or none, so that one commit holds them
+    /// as far as it can; the entries' numbers name them in [`Output::Settled`].
+    pub(crate) fn change(&mut self, changes: impl IntoIterator<Item = Outgoing>) -> Result<Vec<u64>, Error> {
         self.check_alive()?;
-        let own = |user: &UserUri| user.host() == self.row.room.host();
-        match &change {
-            Outgoing::Invite { user, .. } | Outgoing::Remove { user } if !own(user) => {
-                return Err(Usage::ForeignHost.into());
-            }
-            _ => {}
-        }
-        self.enqueue(Transaction::new(), change)
+        let changes: Vec<Outgoing> = changes.into_iter().collect();
+        let foreign = |user: &UserUri| user.host() != self.row.room.host();
+        let abroad = changes.iter().any(|change| match change {
+            Outgoing::Invite { user, .. } | Outgoing::Remove { user } => foreign(user),
+            _ => false,
+        });
+        if abroad { Err(Usage::ForeignHost.into()) } else { self.enqueue(Transaction::new(), changes) }
     }
 
     /// Texts from the one after `after` on.
@@ -272,13 +271,21 @@ impl Room {
         }
     }
 
-    fn enqueue(&mut self, change: Transaction, outgoing: Outgoing) -> Result<u64, Error> {
-        let entry = self.row.next_outgoing;
-        self.row.next_outgoing += 1;
-        let change = self.put_outgoing(change, entry, &outgoing)?;
-        self.outbox.insert(entry, outgoing);
+    fn enqueue(
+        &mut self,
+        mut change: Transaction,
+        outgoing: impl IntoIterator<Item = Outgoing>,
+    ) -> Result<Vec<u64>, Error> {
+        let mut entries = Vec::new();
+        for outgoing in outgoing {
+            let entry = self.row.next_outgoing;
+            self.row.next_outgoing += 1;
+            change = self.put_outgoing(change, entry, &outgoing)?;
+            self.outbox.insert(entry, outgoing);
+            entries.push(entry);
+        }
         self.store(change)?;
-        Ok(entry)
+        Ok(entries)
     }
 
     /// Runs an operation of the group with all records that it needs.
