@@ -241,15 +241,7 @@ impl DeviceUri {
         self.user.name()
     }
 
-    /// The device that a credential names: a basic one whose identity is the device's URI.
-    pub fn of_credential(credential: &Credential) -> Option<Self> {
-        match credential {
-            Credential::Basic { identity } => std::str::from_utf8(identity.as_slice()).ok()?.parse().ok(),
-            _ => None,
-        }
-    }
-
-    /// The credential that names this device.
+    /// The basic credential that names this device.
     pub fn credential(&self) -> Credential {
         Credential::basic(self.to_string().into_bytes())
     }

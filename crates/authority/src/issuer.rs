@@ -17,6 +17,7 @@ use x509_cert::der::Decode as _;
 use x509_cert::ext::pkix::BasicConstraints as ReadConstraints;
 use zeroize::Zeroizing;
 
+use crate::Validity;
 use crate::key::KeyAlgorithm;
 
 /// `id-kp-imUri` (RFC 9734 §3).
@@ -87,15 +88,6 @@ impl Serial {
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
-}
-
-/// When a certificate is valid, in seconds since 1970-01-01T00:00Z; both ends belong to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Validity {
-    /// First second.
-    pub not_before: u64,
-    /// Last second.
-    pub not_after: u64,
 }
 
 /// A certificate that is not to be believed any more.

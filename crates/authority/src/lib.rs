@@ -24,8 +24,8 @@ mod issuer;
 mod key;
 mod trust;
 
-pub use device::device_of;
+pub use device::{Validity, device_of, validity_of};
 pub use error::{AuthorityError, CredentialError, Lapse};
 #[cfg(feature = "issuer")]
-pub use issuer::{Files, IssueError, Issuer, OpenError, Revoked, Serial, Validity};
+pub use issuer::{Files, IssueError, Issuer, OpenError, Revoked, Serial};
 pub use trust::{Authorities, Identity, Verified};

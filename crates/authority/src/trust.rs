@@ -15,11 +15,10 @@ use x509_cert::der::oid::{AssociatedOid as _, ObjectIdentifier};
 use x509_cert::der::{Decode as _, Encode as _};
 use x509_cert::ext::pkix::{CrlNumber, ExtendedKeyUsage};
 use x509_cert::name::Name;
-use x509_cert::time::Time;
 
-use crate::device::device_in;
+use crate::device::{device_in, validity_in};
 use crate::key::{KeyAlgorithm, Verifier, verifiers};
-use crate::{AuthorityError, CredentialError, Lapse};
+use crate::{AuthorityError, CredentialError, Lapse, Validity};
 
 /// Certificates of a chain at most.
 const MOST: usize = 4;
@@ -110,7 +109,9 @@ impl Authorities {
     pub fn revoke(&mut self, list: &[u8], now: u64) -> Result<(), AuthorityError> {
         let parsed = CertificateList::from_der(list).map_err(|_| AuthorityError::Malformed)?;
         let list = self.checked(&parsed)?;
-        if let Some(next_update) = parsed.tbs_cert_list.next_update.map(seconds).filter(|next| *next < now) {
+        if let Some(next_update) =
+            parsed.tbs_cert_list.next_update.map(|time| time.to_unix_duration().as_secs()).filter(|next| *next < now)
+        {
             return Err(AuthorityError::Expired { next_update });
         }
         if self.lists.iter().any(|known| known.issuer == list.issuer && list.is_older_than(known)) {
@@ -239,15 +240,11 @@ fn identity(leaf: &Certificate, signature_key: &[u8]) -> Result<Identity, Creden
     if !usage.is_some_and(|(_, usage)| usage.0.contains(&FOR_MESSAGES)) {
         return Err(CredentialError::OtherUsage);
     }
-    let (not_before, not_after) = (seconds(tbs.validity().not_before), seconds(tbs.validity().not_after));
+    let Validity { not_before, not_after } = validity_in(leaf);
     if not_before > not_after {
         return Err(CredentialError::Invalid);
     }
     Ok(Identity { device, signature_key: signature_key.to_vec(), not_before, not_after })
-}
-
-fn seconds(time: Time) -> u64 {
-    time.to_unix_duration().as_secs()
 }
 
 fn fault(error: webpki::Error) -> CredentialError {

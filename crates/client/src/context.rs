@@ -1,15 +1,15 @@
 //! What all rooms of a device share.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use keyroom_api::DeviceUri;
-use keyroom_crypto::{CryptoRng, Provider, Signer, Suite};
+use keyroom_crypto::{CryptoRng, Provider, Signer, Suite, Zeroizing};
 use keyroom_mls::config::Config;
 use keyroom_mls::error::Error as ProtocolError;
 use keyroom_mls::group::Group;
 use keyroom_store::{Store, Transaction, load};
-use keyroom_wire::{CipherSuite, Credential, GroupId};
+use keyroom_wire::{CipherSuite, Credential, Decode as _, Encode as _, GroupId, Limits};
 
 use crate::rows::{self, DeviceRow};
 use crate::{Error, Judge, Usage};
@@ -27,6 +27,7 @@ pub(crate) struct Context {
     pub(crate) judge: Arc<dyn Judge>,
     pub(crate) device: DeviceUri,
     pub(crate) signer: Arc<dyn Signer>,
+    pub(crate) credential: RwLock<Credential>,
 }
 
 /// Entropy and time, passed to whatever needs them.
@@ -54,7 +55,7 @@ impl Env {
     }
 }
 
-fn seconds() -> u64 {
+pub(crate) fn seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
@@ -75,7 +76,7 @@ pub(crate) fn signer(
         return suite.signer(&private).map(Arc::from).map_err(crypto);
     }
     let private = suite.generate_signature_key(&mut env.rng).map_err(crypto)?;
-    let value = keyroom_crypto::Zeroizing::new(private.expose().to_vec());
+    let value = Zeroizing::new(private.expose().to_vec());
     let stored =
         Transaction::new().insert(rows::signature_key(), value).insert(rows::device_key(), rows::encode(device)?);
     store.apply(stored)?;
@@ -87,10 +88,27 @@ pub(crate) fn suite(provider: &'static dyn Provider, code: u16) -> Result<&'stat
     provider.suite(CipherSuite(code)).map_err(|_| Error::Usage(Usage::CipherSuite))
 }
 
+/// The credential that an Authentication Service has given, if there is one.
+pub(crate) fn stored_credential(store: &dyn Store) -> Result<Option<Credential>, Error> {
+    let row = store.row(&rows::credential_key())?;
+    row.map(|row| Credential::from_bytes(&row, &Limits::default()).map_err(|_| Error::Corrupt)).transpose()
+}
+
+/// Makes a credential durable.
+pub(crate) fn store_credential(store: &dyn Store, credential: &Credential) -> Result<(), Error> {
+    let row = Zeroizing::new(credential.to_bytes());
+    Ok(store.apply(Transaction::new().put(rows::credential_key(), row))?)
+}
+
 impl Context {
-    /// The credential of the device: its URI.
+    /// The credential of the device: its URI, or the certificate that it has now.
     pub(crate) fn credential(&self) -> Credential {
-        self.device.credential()
+        self.credential.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Another one from now on.
+    pub(crate) fn renew(&self, credential: Credential) {
+        *self.credential.write().unwrap_or_else(PoisonError::into_inner) = credential;
     }
 
     /// The groups that this device is in: what it leaves is deleted.

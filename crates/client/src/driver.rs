@@ -5,6 +5,7 @@
 
 mod advice;
 mod commands;
+mod credential;
 mod successor;
 mod welcomes;
 
@@ -29,6 +30,7 @@ use crate::stock::{self, Kind};
 use crate::transport::{Answer, HttpTransport, Request, Transport};
 use crate::view::{Agreement, View};
 use crate::{Error, Options};
+use credential::Renewal;
 
 /// How long the log may take to show what the server has taken.
 const ECHO: Duration = Duration::from_secs(2);
@@ -73,6 +75,8 @@ enum Incoming {
     Stock(Result<Answer, ClientError>),
     /// The tree of the first Welcome that waits.
     Tree(Result<Answer, ClientError>),
+    /// From the Authentication Service.
+    Credential(Result<keyroom_wire::Credential, Error>),
 }
 
 struct Driver {
@@ -81,6 +85,7 @@ struct Driver {
     transport: Arc<dyn Transport>,
     key_packages: u64,
     path_updates: PathUpdates,
+    renewal: Option<Renewal>,
     /// The server has been asked about key packages and has not answered.
     stocking: bool,
     /// Those who wait until others can invite this device.
@@ -147,6 +152,8 @@ impl Driver {
         if let Some(wrap) = options.wrap {
             transport = wrap(transport);
         }
+        let begun = credential::begin(store.as_ref(), &device.device, suite, signer.as_ref(), options.enrolment);
+        let (credential, renewal) = begun.await?;
         let context = Context {
             store,
             provider: options.provider,
@@ -155,6 +162,7 @@ impl Driver {
             judge: options.judge,
             device: device.device,
             signer,
+            credential: credential.into(),
         };
         let mut driver = Self {
             context: Arc::new(context),
@@ -162,6 +170,7 @@ impl Driver {
             transport,
             key_packages: options.key_packages,
             path_updates: options.path_updates,
+            renewal,
             stocking: false,
             reachable: Vec::new(),
             stocked: false,
@@ -178,6 +187,7 @@ impl Driver {
             wants,
         };
         driver.open_rooms()?;
+        driver.plan_renewal(Duration::ZERO);
         Ok(driver)
     }
 
@@ -202,7 +212,8 @@ impl Driver {
             self.pump();
             let times =
                 self.rooms.values().flat_map(|slot| [slot.retry, slot.watch, slot.commit, slot.cover, slot.found]);
-            let retry = times.flatten().chain(self.mail).chain(self.restock).min();
+            let renewal = self.renewal.as_ref().and_then(|renewal| renewal.due);
+            let retry = times.flatten().chain(self.mail).chain(self.restock).chain(renewal).min();
             tokio::select! {
                 command = self.commands.recv() => match command {
                     None => break,
@@ -230,6 +241,7 @@ impl Driver {
         if due(self.restock) {
             self.ask_stock(Request::Stock);
         }
+        self.renew_as_due(now);
         self.commit_as_advised(now);
         self.cover_as_due(now);
         self.found_as_due(now);
@@ -300,6 +312,9 @@ impl Driver {
         }
         match slot.room.next_request(&mut self.env) {
             Ok(None) => {
+                if self.heed_credential(uri) {
+                    return self.pump_room(uri);
+                }
                 self.heed_proposals(uri);
                 self.heed_advice(uri);
                 self.heed_closure(uri);
@@ -378,6 +393,7 @@ impl Driver {
             Incoming::Answer { room, asked, answer } => self.answer(&room, &asked, answer),
             Incoming::Stock(answer) => self.stock(answer),
             Incoming::Tree(answer) => self.tree(answer),
+            Incoming::Credential(answer) => self.renewed(answer),
         }
     }
 
@@ -502,6 +518,13 @@ impl Driver {
     fn restock_later(&mut self) {
         self.restock = Some(Instant::now() + self.restock_pause);
         self.restock_pause = self.restock_pause.saturating_mul(2).min(LONGEST_PAUSE);
+    }
+
+    /// What the server shall have.
+    fn full_stock(&self) -> Vec<Kind> {
+        let mut kinds = vec![Kind::OneTime; usize::try_from(self.key_packages).unwrap_or(0)];
+        kinds.push(Kind::LastResort);
+        kinds
     }
 
     fn lacking(&self, stock: &Stock) -> Vec<Kind> {

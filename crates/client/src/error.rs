@@ -3,6 +3,8 @@
 use keyroom_api::{Code, NameError};
 use keyroom_store::StoreError;
 
+use crate::Untrusted;
+
 /// Why a call to the client did not succeed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -28,6 +30,9 @@ pub enum Error {
     /// The [`Judge`](crate::Judge) said no.
     #[error("somebody or something in the room was judged untrustworthy")]
     Rejected,
+    /// Whoever is to be invited is not believed to be who the server says.
+    #[error("they cannot be trusted: {0}")]
+    Untrusted(#[from] Untrusted),
     /// The store failed, or somebody else changed it.
     #[error("{0}")]
     Store(#[from] StoreError),

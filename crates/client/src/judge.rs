@@ -1,8 +1,9 @@
 //! Who is trusted.
 
 use keyroom_api::DeviceUri;
+use keyroom_authority::{CredentialError, Lapse};
 use keyroom_mls::identity::{Judgement, Member, Question, Questions, Verdict};
-use keyroom_wire::{Credential, Sender};
+use keyroom_wire::{Credential, LeafNode, Sender};
 
 use crate::Error;
 
@@ -11,8 +12,30 @@ use crate::Error;
 /// It is asked before a commit is sent, before one is applied and before a room is joined. It must
 /// not block for long: the client waits.
 pub trait Judge: Send + Sync {
-    /// Answers one question.
+    /// Answers one question. All members must answer it alike, whenever they are asked, or they part ways.
     fn judge(&self, question: &Question) -> Judgement;
+
+    /// Whether this device may add whoever has this leaf, which came from the server. Nobody else is asked, so that
+    /// the time of day may count.
+    ///
+    /// # Errors
+    /// [`Untrusted`], which the invitation fails with.
+    fn invite(&self, leaf: &LeafNode) -> Result<(), Untrusted> {
+        let _ = leaf;
+        Ok(())
+    }
+}
+
+/// Why somebody is not believed to be who they say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Untrusted {
+    /// The credential does not verify.
+    #[error("{0}")]
+    Credential(#[from] CredentialError),
+    /// It verifies, and is not good now.
+    #[error("{0}")]
+    Lapsed(#[from] Lapse),
 }
 
 /// Trusts names: a member is who its credential says, if that is the URI of a device, and stays it. Its
@@ -26,16 +49,24 @@ pub struct TrustNames;
 
 impl Judge for TrustNames {
     fn judge(&self, question: &Question) -> Judgement {
-        let accept = match question {
+        judgement(match question {
             Question::Present(member) | Question::Joins(member) => device_of(member).is_some(),
             Question::Changes { old, new } => is_same_device(old, new),
             // A member that changes its key has signed for it with the old one; who comes from outside has not.
             Question::Rejoins { old, new } => is_same_device(old, new) && old.signature_key() == new.signature_key(),
-            Question::Proposal { proposer, .. } => matches!(proposer, Sender::Member(_) | Sender::NewMemberCommit),
-            _ => false,
-        };
-        if accept { Judgement::Accept } else { Judgement::Reject }
+            other => is_of_members(other),
+        })
     }
+}
+
+/// What does not depend on how members are known: proposals count if they come from within.
+pub(crate) fn is_of_members(question: &Question) -> bool {
+    let Question::Proposal { proposer, .. } = question else { return false };
+    matches!(proposer, Sender::Member(_) | Sender::NewMemberCommit)
+}
+
+pub(crate) fn judgement(accept: bool) -> Judgement {
+    if accept { Judgement::Accept } else { Judgement::Reject }
 }
 
 fn is_same_device(old: &Member, new: &Member) -> bool {
@@ -47,9 +78,9 @@ pub(crate) fn device_of(member: &Member) -> Option<DeviceUri> {
     credential_device(&member.credential().ok()?)
 }
 
-/// The device that a basic credential names.
+/// The device that a credential names.
 pub(crate) fn credential_device(credential: &Credential) -> Option<DeviceUri> {
-    DeviceUri::of_credential(credential)
+    keyroom_authority::device_of(credential)
 }
 
 /// Asks the judge about everything.

@@ -24,8 +24,9 @@
 //! # }
 //! ```
 //!
-//! **Identity.** Until there is an Authentication Service, members are who their names say
-//! ([`TrustNames`]): enough where everybody who can reach the server is known, and nowhere else.
+//! **Identity.** By default members are who their names say ([`TrustNames`]): enough where everybody who can reach the
+//! server is known, and nowhere else. With [`Options::certificates`] they are who a trusted authority says
+//! ([`TrustAuthorities`]).
 
 mod client;
 mod context;
@@ -33,6 +34,7 @@ mod device;
 mod driver;
 mod error;
 mod event;
+mod identity;
 mod judge;
 mod live;
 mod options;
@@ -47,8 +49,10 @@ mod view;
 pub use client::{Client, Events, Room};
 pub use error::{Error, Usage};
 pub use event::{Event, Message, MessageId, MessageState, Unreadable};
-pub use judge::{Judge, TrustNames};
+pub use identity::{Applicant, Enrolment, TrustAuthorities};
+pub use judge::{Judge, TrustNames, Untrusted};
 pub use keyroom_api::{ClientError, Code, DeviceUri, Host, NameError, RoomUri, UserUri};
+pub use keyroom_authority::{Authorities, AuthorityError, CredentialError, Lapse};
 pub use keyroom_crypto::Provider;
 pub use keyroom_mls::config::{Config, HandshakePolicy};
 pub use keyroom_mls::identity::{Judgement, Question};

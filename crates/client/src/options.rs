@@ -8,7 +8,7 @@ use keyroom_crypto::Provider;
 use keyroom_mls::config::Config;
 
 use crate::transport::Transport;
-use crate::{Judge, TrustNames};
+use crate::{Enrolment, Judge, TrustAuthorities, TrustNames};
 
 /// Stands between the client and its transport.
 type Wrap = Box<dyn FnOnce(Arc<dyn Transport>) -> Arc<dyn Transport> + Send>;
@@ -33,6 +33,7 @@ pub struct Options {
     pub(crate) cipher_suite: u16,
     pub(crate) config: Config,
     pub(crate) judge: Arc<dyn Judge>,
+    pub(crate) enrolment: Option<Arc<dyn Enrolment>>,
     pub(crate) key_packages: u64,
     pub(crate) path_updates: PathUpdates,
     pub(crate) silence: Duration,
@@ -49,6 +50,7 @@ impl Options {
             cipher_suite: 1,
             config: Config::default(),
             judge: Arc::new(TrustNames),
+            enrolment: None,
             key_packages: 10,
             path_updates: PathUpdates::After(Duration::from_secs(10)),
             silence: Duration::from_secs(75),
@@ -82,6 +84,13 @@ impl Options {
     #[must_use]
     pub fn judge(self, judge: Arc<dyn Judge>) -> Self {
         Self { judge, ..self }
+    }
+
+    /// Is known by certificates, and knows others by theirs: its own come from `enrolment`, and `judge` trusts those
+    /// of its authorities. All members of a room do so, or none.
+    #[must_use]
+    pub fn certificates(self, enrolment: Arc<dyn Enrolment>, judge: Arc<TrustAuthorities>) -> Self {
+        Self { enrolment: Some(enrolment), judge, ..self }
     }
 
     /// How many key packages for one use the server shall have in stock. Default 10. One more, for

@@ -179,6 +179,10 @@ pub(crate) fn signature_key() -> RowKey {
     RowKey::new(DEVICE, b"signature-key".as_slice())
 }
 
+pub(crate) fn credential_key() -> RowKey {
+    RowKey::new(DEVICE, b"credential".as_slice())
+}
+
 pub(crate) fn encode<T: Serialize>(value: &T) -> Result<RecordValue, Error> {
     serde_json::to_vec(value).map(Zeroizing::new).map_err(|_| Error::Corrupt)
 }

@@ -26,6 +26,8 @@ pub(crate) struct Slot {
     /// The epoch in which this device was last asked whether it should commit, and when it will.
     pub(crate) advised: Option<u64>,
     pub(crate) commit: Option<Instant>,
+    /// The epoch in which it was last looked whether others see the own credential as it is.
+    pub(crate) shown: Option<u64>,
     /// The epoch in which others were found to have proposed something, and when this device commits it.
     pub(crate) covering: Option<u64>,
     pub(crate) cover: Option<Instant>,
@@ -46,6 +48,7 @@ impl Slot {
             stale: false,
             watch: None,
             advised: None,
+            shown: None,
             commit: None,
             covering: None,
             cover: None,

@@ -71,6 +71,11 @@ pub enum Request {
         /// One `MLSMessage` each.
         key_packages: Vec<Vec<u8>>,
     },
+    /// Put key packages in the place of all that the server has of this device.
+    Replace {
+        /// One `MLSMessage` each.
+        key_packages: Vec<Vec<u8>>,
+    },
     /// Remove an item from the mailbox.
     Acknowledge {
         /// Its place.
@@ -112,7 +117,7 @@ pub enum Answer {
     Claimed(Vec<DeviceClaim>),
     /// To [`Request::Commit`] and [`Request::Send`].
     Accepted(Receipt),
-    /// To [`Request::Stock`] and [`Request::Publish`].
+    /// To [`Request::Stock`], [`Request::Publish`] and [`Request::Replace`].
     Stock(Stock),
     /// To [`Request::Acknowledge`].
     Acknowledged,
@@ -199,6 +204,7 @@ async fn ask(to: &Connection, request: Request) -> Result<Answer, ClientError> {
         Request::Send { room, message, key } => Answer::Accepted(to.send_message(&room, message, &key).await?),
         Request::Stock => Answer::Stock(to.stock().await?),
         Request::Publish { key_packages } => Answer::Stock(to.publish_key_packages(key_packages).await?),
+        Request::Replace { key_packages } => Answer::Stock(to.replace_key_packages(key_packages).await?),
         Request::Acknowledge { sequence } => {
             to.acknowledge(sequence).await?;
             Answer::Acknowledged

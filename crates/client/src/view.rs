@@ -34,6 +34,20 @@ pub struct Member {
     pub leaf: u32,
     /// The device, if the credential names one.
     pub device: Option<DeviceUri>,
+    /// The last second in which its certificate is good, since 1970-01-01T00:00Z; `None` if it has none.
+    pub expires: Option<u64>,
+}
+
+impl Member {
+    pub(crate) fn of(member: &keyroom_mls::identity::Member) -> Self {
+        let credential = member.credential().ok();
+        let validity = credential.as_ref().and_then(keyroom_authority::validity_of);
+        Self {
+            leaf: member.leaf_index.0,
+            device: credential.as_ref().and_then(credential_device),
+            expires: validity.map(|validity| validity.not_after),
+        }
+    }
 }
 
 /// What comes of comparing the epoch authenticators of two members

@@ -40,6 +40,7 @@
 mod accounts;
 mod bus;
 mod framed;
+mod identities;
 mod ledger;
 mod limits;
 mod postgres;

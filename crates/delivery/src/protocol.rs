@@ -1,9 +1,10 @@
 //! The validator of real rooms: the public half of the protocol.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
-use keyroom_api::{ACCESS_LABEL, DeviceUri, REPORT_LABEL};
+use keyroom_api::{ACCESS_LABEL, REPORT_LABEL};
+use keyroom_authority::{Authorities, device_of};
 use keyroom_crypto::Provider;
 use keyroom_crypto::labels::verify_with_label;
 use keyroom_mls::config::{Config, Inputs};
@@ -19,6 +20,7 @@ use keyroom_wire::{
 };
 use rand::rngs::StdRng;
 
+use crate::identities::Identities;
 use crate::validator::{
     CheckedKeyPackage, Invalid, Judged, JudgedKeyPackage, Owner, PublicView, Roster, StateChange, StateRecord,
     Validator,
@@ -26,18 +28,28 @@ use crate::validator::{
 use crate::{Place, RosterChange};
 
 /// Judges messages on the [`PublicGroup`] of their epoch: signatures, proposals, the new tree,
-/// parent and transcript hashes, GroupInfo. Whether an identity is who it says is not its business:
-/// a Delivery Service is not trusted with that.
+/// parent and transcript hashes, GroupInfo. Whether an identity is who it says is the business of the members: a
+/// Delivery Service is not trusted with that. [`Protocol::trusting`] lets it refuse what they would refuse, before a
+/// room has it.
 #[derive(Clone, Debug)]
 pub struct Protocol {
     provider: &'static dyn Provider,
     config: Arc<Config>,
+    identities: Identities,
 }
 
 impl Protocol {
     /// Judges with the suites of this provider, under these limits and policies.
     pub fn new(provider: &'static dyn Provider, config: Config) -> Self {
-        Self { provider, config: Arc::new(config) }
+        Self { provider, config: Arc::new(config), identities: Identities::default() }
+    }
+
+    /// Takes nobody in whose certificate does not come from one of these authorities, names another device, or has
+    /// lapsed when the server sees it; other types of credentials neither. Their revocation lists may be renewed
+    /// meanwhile.
+    #[must_use]
+    pub fn trusting(self, authorities: Arc<RwLock<Authorities>>) -> Self {
+        Self { identities: Identities::of(authorities), ..self }
     }
 }
 
@@ -58,6 +70,7 @@ impl Validator for Protocol {
             LeafNodeSource::KeyPackage(lifetime) => lifetime.not_after,
             LeafNodeSource::Update | LeafNodeSource::Commit { .. } => 0,
         };
+        self.identities.check(&package.leaf_node.credential, &package.leaf_node.signature_key, now)?;
         let owner = owner(&package.leaf_node.credential, &package.leaf_node.signature_key);
         let checked = CheckedKeyPackage {
             reference: valid.reference().as_slice().to_vec(),
@@ -79,13 +92,14 @@ impl Validator for Protocol {
         let config = self.config.clone();
         let observing =
             PublicGroup::observe(self.provider, message, ratchet_tree, config, &inputs, &mut rng).map_err(invalid)?;
-        // Identities are the members' business, not the Delivery Service's.
+        self.identities.check_all(observing.questions(), now)?;
         let verdict = observing.questions().accept_unseen();
         let mut group = observing.accept(&verdict).map_err(invalid)?;
         let changes = group.store_whole().map_err(invalid)?;
         let roster =
             Roster::Known(RosterChange { removed: Vec::new(), added: places(&group.members().map_err(invalid)?) });
-        Ok(Judged { view: Arc::new(View { group }), change: StateChange::Whole(records(changes)), roster })
+        let view = Arc::new(View { group, identities: self.identities.clone() });
+        Ok(Judged { view, change: StateChange::Whole(records(changes)), roster })
     }
 
     fn restore(&self, stored: Vec<StateRecord>) -> Result<Arc<dyn PublicView>, Invalid> {
@@ -100,7 +114,7 @@ impl Validator for Protocol {
             .map(|(key, value)| (key, Some(value)))
             .collect();
         group.supply(&rest).map_err(invalid)?;
-        Ok(Arc::new(View { group }))
+        Ok(Arc::new(View { group, identities: self.identities.clone() }))
     }
 
     fn check_access(&self, key: &[u8], content: &[u8], signature: &[u8]) -> Result<(), Invalid> {
@@ -113,6 +127,7 @@ impl Validator for Protocol {
 /// What is known of one epoch of a room. The whole state is in memory.
 struct View {
     group: PublicGroup,
+    identities: Identities,
 }
 
 impl PublicView for View {
@@ -161,6 +176,7 @@ impl PublicView for View {
         let Observed::Commit(staged) = group.process(message, &inputs).map_err(invalid)? else {
             return Err(Invalid::WrongKind);
         };
+        self.identities.check_all(staged.questions(), now)?;
         let verdict = staged.questions().accept_unseen();
         let roster = Roster::Known(roster(&staged));
         let changes = group.apply(*staged, &verdict).map_err(invalid)?;
@@ -168,7 +184,8 @@ impl PublicView for View {
             cleared: changes.cleared.iter().map(|(kind, major)| key_prefix(*kind, *major)).collect(),
             writes: writes(changes),
         };
-        Ok(Judged { view: Arc::new(Self { group }), change, roster })
+        let view = Arc::new(Self { group, identities: self.identities.clone() });
+        Ok(Judged { view, change, roster })
     }
 
     fn outsider(&self, message: &[u8]) -> Result<Owner, Invalid> {
@@ -200,7 +217,7 @@ impl PublicView for View {
 }
 
 fn owner(credential: &Credential, key: &SignaturePublicKey) -> Owner {
-    Owner::Signed { device: DeviceUri::of_credential(credential), signature_key: key.as_slice().to_vec() }
+    Owner::Signed { device: device_of(credential), signature_key: key.as_slice().to_vec() }
 }
 
 fn places<'a>(members: impl IntoIterator<Item = &'a Member>) -> Vec<Place> {
@@ -208,7 +225,7 @@ fn places<'a>(members: impl IntoIterator<Item = &'a Member>) -> Vec<Place> {
 }
 
 fn place(member: &Member) -> Option<Place> {
-    let device = DeviceUri::of_credential(&member.credential().ok()?)?;
+    let device = device_of(&member.credential().ok()?)?;
     Some(Place { leaf: member.leaf_index.0, device })
 }
 

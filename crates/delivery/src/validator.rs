@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use keyroom_api::DeviceUri;
+use keyroom_authority::{CredentialError, Lapse};
 
 use crate::RosterChange;
 
@@ -46,6 +47,12 @@ pub enum Invalid {
     /// The credential is not that of the device that sent it.
     #[error("the credential is not that of the sending device")]
     ForeignCredential,
+    /// The credential does not verify, where all must.
+    #[error("{0}")]
+    Credential(CredentialError),
+    /// The certificate verifies, and is not good now.
+    #[error("{0}")]
+    Lapsed(Lapse),
     /// The signature key is not one by which the server knows the device.
     #[error("the signature key is not one of the sending device")]
     ForeignKey,

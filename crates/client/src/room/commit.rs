@@ -12,7 +12,7 @@ use super::Room;
 use crate::context::Env;
 use crate::judge::{ask, credential_device, device_of};
 use crate::rows::{ClaimedPackage, Handshake, Outgoing};
-use crate::{Error, Usage};
+use crate::{Error, Judge, Usage};
 
 /// What a commit shall do.
 #[derive(Default)]
@@ -81,7 +81,7 @@ impl Room {
         let added = match outgoing {
             Outgoing::Invite { claimed, .. } => {
                 let claimed = claimed.as_deref().unwrap_or_default();
-                additions(claimed, members, &plan.add).map(|new| {
+                additions(claimed, members, &plan.add, self.context.judge.as_ref()).map(|new| {
                     let any = !new.is_empty();
                     plan.add.extend(new);
                     any
@@ -116,6 +116,8 @@ impl Room {
     /// together, before anything is sent.
     fn build(&mut self, plan: &Plan, env: &mut Env) -> Result<(), Error> {
         let now = env.now();
+        let credential = self.context.credential();
+        let renewed = if self.shows_credential()? { None } else { Some(credential) };
         let (pending, changes) = self.with_group(|group, context| {
             let mut commit = group.commit().group_info(context.group_info()).welcome_tree(TreeDelivery::OutOfBand);
             for (_, key_package) in &plan.add {
@@ -123,6 +125,9 @@ impl Room {
             }
             for leaf in &plan.remove {
                 commit = commit.remove(*leaf);
+            }
+            if let Some(credential) = &renewed {
+                commit = commit.new_identity(context.signer.as_ref(), credential.clone());
             }
             Ok(commit.build(context.signer.as_ref(), &Inputs::at(now), &mut env.rng)?)
         })?;
@@ -150,6 +155,13 @@ impl Room {
         let handshake = Handshake::Commit { bundle: bundle.to_bytes(), entries: plan.entries.clone() };
         let change = self.put_handshake(Transaction::new().change(changes), handshake)?;
         self.store(change)
+    }
+
+    /// Whether the own leaf has the credential that this device has now.
+    pub(crate) fn shows_credential(&mut self) -> Result<bool, Error> {
+        let own = self.with_group(|group, _| Ok(group.member(group.own_leaf())?))?;
+        let shown = own.and_then(|member| member.credential().ok());
+        Ok(shown == Some(self.context.credential()))
     }
 
     /// The server refused the commit for good.
@@ -216,6 +228,7 @@ pub(super) fn additions(
     claimed: &[ClaimedPackage],
     members: &[Member],
     planned: &[(DeviceUri, KeyPackage)],
+    judge: &dyn Judge,
 ) -> Result<Vec<(DeviceUri, KeyPackage)>, Error> {
     let mut new = Vec::new();
     for package in claimed {
@@ -232,6 +245,7 @@ pub(super) fn additions(
         if credential_device(&key_package.leaf_node.credential).as_ref() != Some(&package.device) {
             return Err(Error::Rejected);
         }
+        judge.invite(&key_package.leaf_node)?;
         new.push((package.device.clone(), key_package));
     }
     Ok(new)

@@ -234,8 +234,7 @@ impl Room {
         self.check_entered()?;
         self.with_group(|group, _| {
             let members = group.members()?;
-            let members =
-                members.iter().map(|member| Member { leaf: member.leaf_index.0, device: device_of(member) }).collect();
+            let members = members.iter().map(Member::of).collect();
             Ok(View {
                 epoch: group.epoch(),
                 own_leaf: group.own_leaf().0,

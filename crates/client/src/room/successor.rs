@@ -124,7 +124,7 @@ impl Room {
             if !founding.members.contains(&package.device) {
                 continue;
             }
-            match additions(std::slice::from_ref(&package), &[], &founding.claimed) {
+            match additions(std::slice::from_ref(&package), &[], &founding.claimed, self.context.judge.as_ref()) {
                 Ok(new) => founding.claimed.extend(new),
                 Err(error) => tracing::warn!(%error, "a key package for a successor was refused"),
             }
