@@ -76,6 +76,26 @@ async fn a_room_lives_although_the_server_reads_none_of_its_commits() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_invited_while_away_comes_in_although_commits_have_followed() {
+    let world = private().await;
+    let store = Arc::new(MemoryStore::new());
+    let alice = open(&world, "alice", MemoryStore::new()).await;
+    open(&world, "bob", store.clone()).await.close().await.unwrap();
+    let room = alice.create_room("meeting").await.unwrap();
+    room.invite("bob").await.unwrap();
+    // Each of them ends the place that Bob has by his Welcome.
+    room.rotate().await.unwrap();
+    room.rotate().await.unwrap();
+    let bob = open(&world, "bob", store).await;
+    let entered = timeout(Duration::from_secs(10), bob.entered("meeting")).await;
+    let there = entered.expect("his Welcome is of no use").unwrap();
+    reaches(&there, 3).await;
+    there.send("at last").await.unwrap();
+    hears(&room, "at last").await;
+    agree(&[&room, &there]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_who_talk_at_once_follow_each_others_commits() {
     let world = private().await;
     let clients = [
