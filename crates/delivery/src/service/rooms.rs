@@ -54,7 +54,8 @@ impl Delivery {
                 addressees.into_iter().for_each(|device| self.bus.publish(&Topic::Mailbox(device)));
                 Ok(Done::Now(status))
             }
-            Created::Repeated(status) => Ok(Done::Before(status)),
+            // As it was then: who has been removed since, or knows the group's name only, learns nothing of now.
+            Created::Repeated(_) => Ok(Done::Before(RoomStatus { epoch: view.epoch(), head: 0, closed: None })),
             Created::NameTaken => Err(Refusal::NameTaken),
             Created::GroupTaken => Err(Refusal::GroupTaken),
             Created::NotClosed => Err(Refusal::NotClosed),
