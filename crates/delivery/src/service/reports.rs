@@ -80,7 +80,7 @@ impl Delivery {
     }
 
     /// The leaf of the member that made a commit, if it was one and the server can see it.
-    fn committer(&self, commit: &[u8]) -> Option<u32> {
+    pub(super) fn committer(&self, commit: &[u8]) -> Option<u32> {
         match MlsMessage::from_bytes(commit, &self.limits.wire()) {
             Ok(MlsMessage::PublicMessage(message)) => match message.content.sender {
                 Sender::Member(leaf) => Some(leaf.0),
