@@ -472,6 +472,18 @@ async fn only_who_was_in_the_room_to_its_end_registers_where_it_goes_on() {
 }
 
 #[tokio::test]
+async fn a_room_that_asks_for_more_reports_than_can_come_is_closed_by_all() {
+    let mut meeting = Meeting::asking(30).await;
+    let auth = |auth: &mut keyroom_wire::FramedContentAuthData| auth.confirmation_tag = Some(vec![7; 32].into());
+    let change = Alter { auth: Some(Box::new(auth)), ..Alter::default() };
+    let (made, receipt) = meeting.breaks(Vec::new(), &change).await;
+    for (member, closed) in [(0, false), (2, false), (3, true)] {
+        let told = meeting.report(member, &made.bytes(), &receipt, ReportReason::ConfirmationTag).await.unwrap();
+        assert_eq!((told.needed, told.closed.is_some()), (3, closed));
+    }
+}
+
+#[tokio::test]
 async fn a_room_may_ask_for_more_reports_than_half() {
     let mut meeting = Meeting::asking(3).await;
     let auth = |auth: &mut keyroom_wire::FramedContentAuthData| auth.confirmation_tag = Some(vec![7; 32].into());
