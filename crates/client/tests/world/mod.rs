@@ -16,7 +16,7 @@ use std::time::Duration;
 use keyroom::{Client, MemoryStore, Message, Options, Room, Store, Usage};
 use keyroom_api::{Connection, DeviceUri, Identity, LogEntry, RoomUri};
 use keyroom_crypto::{Provider as _, Signer};
-use keyroom_delivery::{Ledger as _, LogRead, Page, Sqlite};
+use keyroom_delivery::{Handshakes, Ledger as _, LogRead, Page, Sqlite};
 use keyroom_rustcrypto::RUSTCRYPTO;
 use keyroom_server::{Config, Handle, Server};
 use keyroom_testbed::require_durable;
@@ -32,6 +32,7 @@ pub(crate) const PACKAGES: u64 = 10;
 pub(crate) struct World {
     pub(crate) server: Handle,
     folder: TempDir,
+    handshakes: Handshakes,
 }
 
 impl World {
@@ -44,10 +45,16 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::new("localhost".parse().unwrap(), folder.path().join("server.db"));
         change(&mut config);
+        let handshakes = config.handshakes;
         let server = Server::start(config).await.unwrap();
         let address = server.address().to_string();
         tokio::task::spawn_blocking(move || require_durable(&address)).await.unwrap();
-        Self { server, folder }
+        Self { server, folder, handshakes }
+    }
+
+    /// Whether rooms are made with private handshakes.
+    pub(crate) fn is_private(&self) -> bool {
+        self.handshakes == Handshakes::PublicAndPrivate
     }
 
     /// A new client of a user.
@@ -71,6 +78,12 @@ impl World {
     pub(crate) async fn stock(&self, user: &str) -> (u64, u64) {
         let stock = self.database().stock(&device(user), 0).await.unwrap();
         stock.suites.first().map_or((0, 0), |stock| (stock.one_time, stock.last_resort))
+    }
+
+    /// Whether no Welcome waits for a user's device.
+    pub(crate) async fn is_mailbox_empty(&self, user: &str) -> bool {
+        let one = Page { after: 0, entries: 1, bytes: 0 };
+        self.database().mailbox(&device(user), one).await.unwrap().items.is_empty()
     }
 
     /// The log of a room.
