@@ -32,6 +32,7 @@ use crate::judge::device_of;
 use crate::rows::{self, Handshake, HistoryRow, Outgoing, Phase, RoomRow};
 use crate::view::{Agreement, Member, View, agreement, draw};
 use crate::{Error, Usage};
+use access::Followed;
 use successor::Founding;
 
 /// Rows are listed in pages of this many.
@@ -77,6 +78,8 @@ pub(crate) struct Room {
     info: Option<EpochInfo>,
     /// The epoch whose secrets the server knows that this device has, where it asks.
     proved: Option<u64>,
+    /// The commit that began the present epoch, where it might have to be reported later.
+    followed: Option<Followed>,
     /// The server has answered the request of the handshake: the log will show what became of it.
     answered: bool,
     /// Texts that the server has taken and the log has not shown.
@@ -100,6 +103,7 @@ impl Room {
             founding: None,
             info: None,
             proved: None,
+            followed: None,
             answered: false,
             taken: BTreeSet::new(),
             late: BTreeSet::new(),

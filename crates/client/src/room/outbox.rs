@@ -179,7 +179,7 @@ impl Room {
                 self.proved(*epoch);
                 Ok(())
             }
-            (Asked::Access { epoch }, Err(error)) => self.not_proved(*epoch, &error),
+            (Asked::Access { epoch }, Err(error)) => self.not_proved(*epoch, &error, env),
             (Asked::Claim { entry }, Ok(Answer::Claimed(devices))) => self.claimed(*entry, devices),
             (Asked::Claim { entry }, Err(error)) => self.refuse_change(*entry, refused(&error)),
             (Asked::ClaimForSuccessor { user }, Ok(Answer::Claimed(devices))) => {
