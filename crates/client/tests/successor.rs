@@ -108,6 +108,59 @@ async fn a_client_that_is_to_commit_nothing_founds_nothing() {
     assert_eq!(alice.rooms().await.unwrap().len(), 1);
 }
 
+/// Until this device stands still, or the room is closed.
+async fn halted(events: &mut keyroom::Events) {
+    while !matches!(events.next().await.unwrap(), Event::Halted { .. } | Event::Closed { .. }) {}
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_come_in_again_after_the_broken_commit_founds_nothing_from_there() {
+    let world = World::new().await;
+    let stores: Vec<Arc<MemoryStore>> = (0..2).map(|_| Arc::new(MemoryStore::new())).collect();
+    let alice = client(&world, "alice", MemoryStore::new(), SOON).await;
+    let room = alice.create_room("meeting").await.unwrap();
+    for (user, store) in ["bob", "carol"].into_iter().zip(&stores) {
+        let guest = client(&world, user, store.clone(), PathUpdates::Never).await;
+        guest.reachable().await.unwrap();
+        room.invite(user).await.unwrap();
+        guest.entered("meeting").await.unwrap();
+        guest.close().await.unwrap();
+    }
+    let mut mallory = Insider::enter(&world, &room).await;
+    let epoch = mallory.group.epoch();
+    reaches(&room, epoch).await;
+    let mut events = room.events();
+    mallory.breaks_and_lets_in(&room).await;
+    halted(&mut events).await;
+    // Alone she comes in again, where only Mallory could follow.
+    let again = alice.join_room("meeting").await.unwrap();
+    reaches(&again, epoch + 2).await;
+
+    let status = async || mallory.connection.room(room.uri()).await.unwrap();
+    let mut others = Vec::new();
+    for (user, store) in ["bob", "carol"].into_iter().zip(&stores) {
+        others.push(client(&world, user, store.clone(), PathUpdates::Never).await);
+    }
+    while status().await.closed.is_none() {
+        sleep(Duration::from_millis(5)).await;
+    }
+    for _ in 0..70 {
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(status().await.closed.unwrap().successor, None, "Bob and Carol could not come into it");
+    // Her keys are of no use there, and to come in once more is not possible either.
+    assert_eq!(alice.join_room("meeting").await.err(), Some(Error::Refused(Code::Closed)));
+
+    let bob = others.remove(0);
+    bob.close().await.unwrap();
+    let bob = client(&world, "bob", stores[0].clone(), SOON).await;
+    let mut events = bob.room("meeting").await.unwrap().events();
+    let named = successor(&mut events).await;
+    let both = async { (bob.entered(named.name().as_str()).await, others[0].entered(named.name().as_str()).await) };
+    let both = timeout(Duration::from_secs(20), both).await.expect("they come in");
+    agree(&[&both.0.unwrap(), &both.1.unwrap()]).await;
+}
+
 /// One life of the founder with a fault, another without one: the room goes on, once. Returns whether
 /// the fault came.
 async fn survives(world: &World, number: u64, fault: Fault) -> bool {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keyroom_api::{Bundle as _, CommitBundle, EpochInfo, MailboxItem, RoomBundle, RoomUri};
+use keyroom_api::{Bundle as _, Code, CommitBundle, EpochInfo, MailboxItem, RoomBundle, RoomUri};
 use keyroom_crypto::Secret;
 use keyroom_mls::config::Inputs;
 use keyroom_mls::error::{Error as ProtocolError, NotYet};
@@ -55,8 +55,14 @@ impl Room {
         if !matches!(self.row.phase, Phase::Removed | Phase::Halted) {
             return Err(Usage::RoomExists.into());
         }
+        if self.closure.is_some() {
+            // It takes nobody any more, and only with the keys of its group does one come into its successor.
+            return Err(Error::Refused(Code::Closed));
+        }
         let change = self.delete_group(Transaction::new())?;
         self.row.phase = Phase::Wanted;
+        // The group that it comes into has gone on from that commit: nothing good branches from there.
+        self.row.broken = None;
         self.store(change)
     }
 
