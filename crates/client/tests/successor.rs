@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyroom::{Client, Code, Error, Event, MemoryStore, PathUpdates, Room, Store};
-use keyroom_api::RoomUri;
+use keyroom::transport::{Answer, Feed, Later, Request, Transport};
+use keyroom::{Client, ClientError, Code, Error, Event, MemoryStore, PathUpdates, Room, Store};
+use keyroom_api::{RoomBundle, RoomUri};
 use keyroom_store::testing::{Effect, Fault, FaultStore, Moment};
 use tokio::time::{sleep, timeout};
 use world::insider::Insider;
@@ -106,6 +107,88 @@ async fn a_client_that_is_to_commit_nothing_founds_nothing() {
     while !matches!(events.next().await.unwrap(), Event::Closed { successor: None, .. }) {}
     assert!(timeout(Duration::from_millis(700), successor(&mut events)).await.is_err());
     assert_eq!(alice.rooms().await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_cannot_be_welcomed_does_not_keep_the_others_from_going_on() {
+    let world = World::with(|config| config.limits.mailbox = 1).await;
+    let options = world.options("alice").path_updates(SOON);
+    let options = options.transport(|inner| Arc::new(OneReport(inner)) as Arc<dyn Transport>);
+    let alice = Client::open(MemoryStore::new(), &world.server.url(), options).await.unwrap();
+    let bob = client(&world, "bob", MemoryStore::new(), PathUpdates::Never).await;
+    bob.reachable().await.unwrap();
+    let room = alice.create_room("meeting").await.unwrap();
+    room.invite("bob").await.unwrap();
+    let there = bob.entered("meeting").await.unwrap();
+    // So many that there would not be enough attempts. They are away, and their mailboxes are full.
+    let other = alice.create_room("other").await.unwrap();
+    for user in ["carol", "dana", "emil", "fred"] {
+        let guest = client(&world, user, MemoryStore::new(), PathUpdates::Never).await;
+        guest.reachable().await.unwrap();
+        room.invite(user).await.unwrap();
+        guest.entered("meeting").await.unwrap();
+        while !world.is_mailbox_empty(user).await {
+            sleep(Duration::from_millis(2)).await;
+        }
+        guest.close().await.unwrap();
+        other.invite(user).await.unwrap();
+    }
+    reaches(&there, room.view().await.unwrap().epoch).await;
+    let mut mallory = Insider::enter(&world, &room).await;
+    for room in [&room, &there] {
+        reaches(room, mallory.group.epoch()).await;
+    }
+    let mut events = there.events();
+    mallory.breaks(&room).await;
+    let named = successor(&mut events).await;
+    let on = alice.entered(named.name().as_str()).await.unwrap();
+    bob.entered(named.name().as_str()).await.unwrap();
+    assert_eq!(devices(&on).await, ["alice", "bob"].map(str::to_owned).into());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn key_packages_that_do_not_fit_together_do_not_keep_the_others_from_going_on() {
+    let world = World::new().await;
+    let options = world.options("alice").path_updates(SOON);
+    let options = options.transport(|inner| Arc::new(OneReport(inner)) as Arc<dyn Transport>);
+    let alice = Client::open(MemoryStore::new(), &world.server.url(), options).await.unwrap();
+    let bob = client(&world, "bob", MemoryStore::new(), PathUpdates::Never).await;
+    bob.reachable().await.unwrap();
+    let room = alice.create_room("meeting").await.unwrap();
+    room.invite("bob").await.unwrap();
+    let there = bob.entered("meeting").await.unwrap();
+    // Two who use the same keys: each of them is as it should be.
+    for user in ["eve", "fay"] {
+        Insider::enter_as(user, &world, &room).await.publishes(5).await;
+    }
+    let mut mallory = Insider::enter(&world, &room).await;
+    for room in [&room, &there] {
+        reaches(room, mallory.group.epoch()).await;
+    }
+    let mut events = there.events();
+    mallory.breaks(&room).await;
+    let named = successor(&mut events).await;
+    let on = alice.entered(named.name().as_str()).await.unwrap();
+    bob.entered(named.name().as_str()).await.unwrap();
+    assert_eq!(devices(&on).await, ["alice", "bob", "eve"].map(str::to_owned).into());
+}
+
+/// A transport that founds rooms which one report closes.
+struct OneReport(Arc<dyn Transport>);
+
+impl Transport for OneReport {
+    fn request(&self, request: Request) -> Later<'_, Result<Answer, ClientError>> {
+        self.0.request(match request {
+            Request::CreateRoom { room, bundle } => {
+                Request::CreateRoom { room, bundle: RoomBundle { reports_needed: 1, ..bundle } }
+            }
+            request => request,
+        })
+    }
+
+    fn live(&self) -> Later<'_, Result<Box<dyn Feed>, ClientError>> {
+        self.0.live()
+    }
 }
 
 /// Until this device stands still, or the room is closed.

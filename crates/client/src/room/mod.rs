@@ -47,8 +47,9 @@ pub(crate) enum Output {
     Settled { entry: u64, result: Result<u64, Error> },
     /// The room can be used, or never will.
     Opened(Result<(), Error>),
-    /// There is no such room any more: the predecessor goes on in another one.
-    Gone,
+    /// There is no such room any more: the predecessor goes on in another one, perhaps without the device that
+    /// stood in the way of this one.
+    Gone { without: Option<DeviceUri> },
 }
 
 /// What the state machine waits for.
@@ -74,6 +75,8 @@ pub(crate) struct Room {
     closure: Option<Closure>,
     /// The key packages for its successor, while this device founds it.
     founding: Option<Founding>,
+    /// Who cannot be brought along.
+    left_out: BTreeSet<DeviceUri>,
     /// The epoch into which an external join leads, until its tree is there.
     info: Option<EpochInfo>,
     /// The epoch whose secrets the server knows that this device has, where it asks.
@@ -101,6 +104,7 @@ impl Room {
             outbox: BTreeMap::new(),
             closure: None,
             founding: None,
+            left_out: BTreeSet::new(),
             info: None,
             proved: None,
             followed: None,
