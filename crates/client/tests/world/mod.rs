@@ -25,6 +25,9 @@ use rand::SeedableRng as _;
 use tempfile::TempDir;
 use tokio::time::sleep;
 
+/// How often is looked for what must come, two milliseconds after each other: what takes longest on a busy machine.
+const PATIENCE: u32 = 10_000;
+
 /// Key packages that every client keeps in stock.
 pub(crate) const PACKAGES: u64 = 10;
 
@@ -121,7 +124,7 @@ pub(crate) fn signer(user: &str) -> Arc<dyn Signer> {
 
 /// Waits until a text is there.
 pub(crate) async fn hears(room: &Room, text: &str) -> Message {
-    for _ in 0..2_500 {
+    for _ in 0..PATIENCE {
         let history = room.history(None, 10_000).await.unwrap();
         let found = history.into_iter().find(|message| message.text == text && message.sequence.is_some());
         if let Some(message) = found {
@@ -139,7 +142,7 @@ pub(crate) async fn texts(room: &Room) -> Vec<String> {
 
 /// Waits until a room is in an epoch.
 pub(crate) async fn reaches(room: &Room, epoch: u64) {
-    for _ in 0..5_000 {
+    for _ in 0..PATIENCE {
         if room.view().await.unwrap().epoch >= epoch {
             break;
         }
@@ -150,7 +153,7 @@ pub(crate) async fn reaches(room: &Room, epoch: u64) {
 
 /// Waits until this client is removed.
 pub(crate) async fn removed(room: &Room) {
-    for _ in 0..2_500 {
+    for _ in 0..PATIENCE {
         if room.view().await == Err(Usage::Removed.into()) {
             return;
         }
