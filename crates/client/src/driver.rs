@@ -335,7 +335,7 @@ impl Driver {
 
     fn pass_on(&mut self, uri: &RoomUri) {
         let Some(slot) = self.rooms.get_mut(uri) else { return };
-        let (mut opened, mut gone) = (false, false);
+        let (mut opened, mut gone) = (false, None);
         for output in slot.room.take_outputs() {
             match output {
                 // Nobody may be listening.
@@ -351,11 +351,11 @@ impl Driver {
                         let _ = reply.send(result.clone());
                     }
                 }
-                Output::Gone => gone = true,
+                Output::Gone { without } => gone = Some(without),
             }
         }
-        if gone {
-            return self.forget_successor(uri);
+        if let Some(without) = gone {
+            return self.forget_successor(uri, without);
         }
         if !slot.room.awaits_log() {
             slot.watch = None;

@@ -26,7 +26,7 @@ async fn passive(world: &World, user: &str) -> Client {
 
 /// Waits until so many proposals are in the log.
 async fn proposals(world: &World, room: &RoomUri, count: usize) {
-    for _ in 0..2_500 {
+    for _ in 0..10_000 {
         let log = world.log(room).await;
         if log.iter().filter(|entry| entry.kind == EntryKind::Proposal).count() >= count {
             return;

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyroom::transport::{Answer, Feed, Later, Request, Transport};
-use keyroom::{Client, ClientError, Code, Error, Event, MemoryStore, Options, Store, Usage};
+use keyroom::{Client, ClientError, Code, Error, Event, Events, MemoryStore, Options, PathUpdates, Store, Usage};
 use keyroom_api::CommitBundle;
 use keyroom_delivery::Handshakes;
 use keyroom_mls::config::{Config, HandshakePolicy};
 use keyroom_wire::{Decode as _, Limits, MlsMessage};
 use tokio::time::timeout;
+use world::insider::Insider;
 use world::{World, agree, hears, reaches, removed, texts};
 
 async fn private() -> World {
@@ -76,6 +77,26 @@ async fn a_room_lives_although_the_server_reads_none_of_its_commits() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_invited_while_away_comes_in_although_commits_have_followed() {
+    let world = private().await;
+    let store = Arc::new(MemoryStore::new());
+    let alice = open(&world, "alice", MemoryStore::new()).await;
+    open(&world, "bob", store.clone()).await.close().await.unwrap();
+    let room = alice.create_room("meeting").await.unwrap();
+    room.invite("bob").await.unwrap();
+    // Each of them ends the place that Bob has by his Welcome.
+    room.rotate().await.unwrap();
+    room.rotate().await.unwrap();
+    let bob = open(&world, "bob", store).await;
+    let entered = timeout(Duration::from_secs(10), bob.entered("meeting")).await;
+    let there = entered.expect("his Welcome is of no use").unwrap();
+    reaches(&there, 3).await;
+    there.send("at last").await.unwrap();
+    hears(&room, "at last").await;
+    agree(&[&room, &there]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_who_talk_at_once_follow_each_others_commits() {
     let world = private().await;
     let clients = [
@@ -109,11 +130,46 @@ async fn many_who_talk_at_once_follow_each_others_commits() {
         }
         assert_eq!(texts(room).await.len(), 15);
     }
-    let epoch = rooms[0].view().await.unwrap().epoch;
+    // Two invitations, and what each has committed for itself.
     for room in &rooms {
-        reaches(room, epoch).await;
+        reaches(room, 2 + 15).await;
     }
     agree(&rooms.iter().collect::<Vec<_>>()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_room_that_is_broken_goes_on_in_a_branch_of_it() {
+    let world = private().await;
+    let soon = PathUpdates::After(Duration::from_millis(20));
+    let mut clients = Vec::new();
+    for user in ["alice", "bob", "carol"] {
+        let options = options(&world, user).path_updates(soon);
+        let client = Client::open(MemoryStore::new(), &world.server.url(), options).await.unwrap();
+        client.reachable().await.unwrap();
+        clients.push(client);
+    }
+    let room = clients[0].create_room("meeting").await.unwrap();
+    let mut rooms = vec![room.clone()];
+    for (user, client) in ["bob", "carol"].into_iter().zip(&clients[1..]) {
+        room.invite(user).await.unwrap();
+        rooms.push(client.entered("meeting").await.unwrap());
+    }
+    let mut mallory = Insider::enter(&world, &room).await;
+    for room in &rooms {
+        reaches(room, mallory.group.epoch()).await;
+    }
+    let mut events = room.events();
+    mallory.breaks(&room).await;
+    let named = successor(&mut events).await;
+    let mut there = Vec::new();
+    for client in &clients {
+        there.push(client.entered(&named).await.unwrap());
+    }
+    there[1].send("here we are").await.unwrap();
+    for room in &there {
+        hears(room, "here we are").await;
+        assert_eq!(room.view().await.unwrap().members.len(), 3);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -140,6 +196,50 @@ async fn a_room_whose_commit_registers_a_false_key_stands_still_and_says_so() {
             break;
         }
     }
+    // Who is alone with such a commit needs nobody else to end the room.
+    let closed = async { while !matches!(events.next().await.unwrap(), Event::Closed { .. }) {} };
+    timeout(Duration::from_secs(20), closed).await.expect("the room is never closed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_room_that_a_false_key_has_stopped_goes_on_without_who_registered_it() {
+    let world = private().await;
+    let mut clients = Vec::new();
+    for user in ["alice", "bob"] {
+        let options = options(&world, user).path_updates(PathUpdates::After(Duration::from_millis(20)));
+        let client = Client::open(MemoryStore::new(), &world.server.url(), options).await.unwrap();
+        client.reachable().await.unwrap();
+        clients.push(client);
+    }
+    let carol = mistaken(&world, "carol").await;
+    let room = clients[0].create_room("meeting").await.unwrap();
+    room.invite_all(["bob", "carol"]).await.unwrap();
+    let there = clients[1].entered("meeting").await.unwrap();
+    let carols = carol.entered("meeting").await.unwrap();
+    for room in [&room, &there, &carols] {
+        reaches(room, 1).await;
+    }
+    let mut events = there.events();
+    // To her own client it is a surprise, too.
+    let rotating = tokio::spawn(async move { carols.rotate().await });
+    let named = successor(&mut events).await;
+    let (on, over) = (clients[0].entered(&named).await.unwrap(), clients[1].entered(&named).await.unwrap());
+    over.send("here we are").await.unwrap();
+    hears(&on, "here we are").await;
+    assert_eq!(on.view().await.unwrap().members.len(), 2);
+    rotating.abort();
+}
+
+/// The room in which it goes on.
+async fn successor(events: &mut Events) -> String {
+    let named = async {
+        loop {
+            if let Event::Closed { successor: Some(successor), .. } = events.next().await.unwrap() {
+                return successor.name().as_str().to_owned();
+            }
+        }
+    };
+    timeout(Duration::from_secs(20), named).await.expect("the room goes on nowhere")
 }
 
 /// A transport that registers keys which nobody derives.

@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyroom::{Client, Code, Error, Event, MemoryStore, PathUpdates, Room, Store};
-use keyroom_api::RoomUri;
+use keyroom::transport::{Answer, Feed, Later, Request, Transport};
+use keyroom::{Client, ClientError, Code, Error, Event, MemoryStore, PathUpdates, Room, Store};
+use keyroom_api::{RoomBundle, RoomUri};
 use keyroom_store::testing::{Effect, Fault, FaultStore, Moment};
 use tokio::time::{sleep, timeout};
 use world::insider::Insider;
@@ -82,7 +83,7 @@ async fn all_but_who_broke_the_room_go_on_in_a_branch_of_it() {
         // What was said stays; the keys of the old group are gone, and nothing is left of other attempts.
         assert_eq!(texts(old).await, ["before"]);
         assert_eq!(old.send("too late").await, Err(Error::Refused(Code::Closed)));
-        for _ in 0..2_500 {
+        for _ in 0..10_000 {
             if store.groups().unwrap().len() == 1 {
                 break;
             }
@@ -106,6 +107,141 @@ async fn a_client_that_is_to_commit_nothing_founds_nothing() {
     while !matches!(events.next().await.unwrap(), Event::Closed { successor: None, .. }) {}
     assert!(timeout(Duration::from_millis(700), successor(&mut events)).await.is_err());
     assert_eq!(alice.rooms().await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_cannot_be_welcomed_does_not_keep_the_others_from_going_on() {
+    let world = World::with(|config| config.limits.mailbox = 1).await;
+    let options = world.options("alice").path_updates(SOON);
+    let options = options.transport(|inner| Arc::new(OneReport(inner)) as Arc<dyn Transport>);
+    let alice = Client::open(MemoryStore::new(), &world.server.url(), options).await.unwrap();
+    let bob = client(&world, "bob", MemoryStore::new(), PathUpdates::Never).await;
+    bob.reachable().await.unwrap();
+    let room = alice.create_room("meeting").await.unwrap();
+    room.invite("bob").await.unwrap();
+    let there = bob.entered("meeting").await.unwrap();
+    // So many that there would not be enough attempts. They are away, and their mailboxes are full.
+    let other = alice.create_room("other").await.unwrap();
+    for user in ["carol", "dana", "emil", "fred"] {
+        let guest = client(&world, user, MemoryStore::new(), PathUpdates::Never).await;
+        guest.reachable().await.unwrap();
+        room.invite(user).await.unwrap();
+        guest.entered("meeting").await.unwrap();
+        while !world.is_mailbox_empty(user).await {
+            sleep(Duration::from_millis(2)).await;
+        }
+        guest.close().await.unwrap();
+        other.invite(user).await.unwrap();
+    }
+    reaches(&there, room.view().await.unwrap().epoch).await;
+    let mut mallory = Insider::enter(&world, &room).await;
+    for room in [&room, &there] {
+        reaches(room, mallory.group.epoch()).await;
+    }
+    let mut events = there.events();
+    mallory.breaks(&room).await;
+    let named = successor(&mut events).await;
+    let on = alice.entered(named.name().as_str()).await.unwrap();
+    bob.entered(named.name().as_str()).await.unwrap();
+    assert_eq!(devices(&on).await, ["alice", "bob"].map(str::to_owned).into());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn key_packages_that_do_not_fit_together_do_not_keep_the_others_from_going_on() {
+    let world = World::new().await;
+    let options = world.options("alice").path_updates(SOON);
+    let options = options.transport(|inner| Arc::new(OneReport(inner)) as Arc<dyn Transport>);
+    let alice = Client::open(MemoryStore::new(), &world.server.url(), options).await.unwrap();
+    let bob = client(&world, "bob", MemoryStore::new(), PathUpdates::Never).await;
+    bob.reachable().await.unwrap();
+    let room = alice.create_room("meeting").await.unwrap();
+    room.invite("bob").await.unwrap();
+    let there = bob.entered("meeting").await.unwrap();
+    // Two who use the same keys: each of them is as it should be.
+    for user in ["eve", "fay"] {
+        Insider::enter_as(user, &world, &room).await.publishes(5).await;
+    }
+    let mut mallory = Insider::enter(&world, &room).await;
+    for room in [&room, &there] {
+        reaches(room, mallory.group.epoch()).await;
+    }
+    let mut events = there.events();
+    mallory.breaks(&room).await;
+    let named = successor(&mut events).await;
+    let on = alice.entered(named.name().as_str()).await.unwrap();
+    bob.entered(named.name().as_str()).await.unwrap();
+    assert_eq!(devices(&on).await, ["alice", "bob", "eve"].map(str::to_owned).into());
+}
+
+/// A transport that founds rooms which one report closes.
+struct OneReport(Arc<dyn Transport>);
+
+impl Transport for OneReport {
+    fn request(&self, request: Request) -> Later<'_, Result<Answer, ClientError>> {
+        self.0.request(match request {
+            Request::CreateRoom { room, bundle } => {
+                Request::CreateRoom { room, bundle: RoomBundle { reports_needed: 1, ..bundle } }
+            }
+            request => request,
+        })
+    }
+
+    fn live(&self) -> Later<'_, Result<Box<dyn Feed>, ClientError>> {
+        self.0.live()
+    }
+}
+
+/// Until this device stands still, or the room is closed.
+async fn halted(events: &mut keyroom::Events) {
+    while !matches!(events.next().await.unwrap(), Event::Halted { .. } | Event::Closed { .. }) {}
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_come_in_again_after_the_broken_commit_founds_nothing_from_there() {
+    let world = World::new().await;
+    let stores: Vec<Arc<MemoryStore>> = (0..2).map(|_| Arc::new(MemoryStore::new())).collect();
+    let alice = client(&world, "alice", MemoryStore::new(), SOON).await;
+    let room = alice.create_room("meeting").await.unwrap();
+    for (user, store) in ["bob", "carol"].into_iter().zip(&stores) {
+        let guest = client(&world, user, store.clone(), PathUpdates::Never).await;
+        guest.reachable().await.unwrap();
+        room.invite(user).await.unwrap();
+        guest.entered("meeting").await.unwrap();
+        guest.close().await.unwrap();
+    }
+    let mut mallory = Insider::enter(&world, &room).await;
+    let epoch = mallory.group.epoch();
+    reaches(&room, epoch).await;
+    let mut events = room.events();
+    mallory.breaks_and_lets_in(&room).await;
+    halted(&mut events).await;
+    // Alone she comes in again, where only Mallory could follow.
+    let again = alice.join_room("meeting").await.unwrap();
+    reaches(&again, epoch + 2).await;
+
+    let status = async || mallory.connection.room(room.uri()).await.unwrap();
+    let mut others = Vec::new();
+    for (user, store) in ["bob", "carol"].into_iter().zip(&stores) {
+        others.push(client(&world, user, store.clone(), PathUpdates::Never).await);
+    }
+    while status().await.closed.is_none() {
+        sleep(Duration::from_millis(5)).await;
+    }
+    for _ in 0..70 {
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(status().await.closed.unwrap().successor, None, "Bob and Carol could not come into it");
+    // Her keys are of no use there, and to come in once more is not possible either.
+    assert_eq!(alice.join_room("meeting").await.err(), Some(Error::Refused(Code::Closed)));
+
+    let bob = others.remove(0);
+    bob.close().await.unwrap();
+    let bob = client(&world, "bob", stores[0].clone(), SOON).await;
+    let mut events = bob.room("meeting").await.unwrap().events();
+    let named = successor(&mut events).await;
+    let both = async { (bob.entered(named.name().as_str()).await, others[0].entered(named.name().as_str()).await) };
+    let both = timeout(Duration::from_secs(20), both).await.expect("they come in");
+    agree(&[&both.0.unwrap(), &both.1.unwrap()]).await;
 }
 
 /// One life of the founder with a fault, another without one: the room goes on, once. Returns whether
@@ -148,9 +284,9 @@ async fn survives(world: &World, number: u64, fault: Fault) -> bool {
             sleep(Duration::from_millis(5)).await;
         }
     };
-    let named = timeout(Duration::from_secs(10), status).await.unwrap_or_else(|_| panic!("{fault:?}: no successor"));
+    let named = timeout(Duration::from_secs(20), status).await.unwrap_or_else(|_| panic!("{fault:?}: no successor"));
     let both = async { (alice.entered(named.name().as_str()).await, bob.entered(named.name().as_str()).await) };
-    let both = timeout(Duration::from_secs(10), both).await.unwrap_or_else(|_| panic!("{fault:?}: never came in"));
+    let both = timeout(Duration::from_secs(20), both).await.unwrap_or_else(|_| panic!("{fault:?}: never came in"));
     let (on, over) = (both.0.unwrap(), both.1.unwrap());
     if faulty.calls() <= fault.call {
         return false;

@@ -415,7 +415,7 @@ pub trait Ledger: Send + Sync {
     fn admit<'a>(&'a self, room: RoomId, device: &'a DeviceUri, epoch: u64) -> Answer<'a, ()>;
 
     /// Counts a report, once for each leaf, and closes the room at the commit when they are enough. The
-    /// public state of a reported epoch is kept like that of a waiting Welcome.
+    /// public state of a reported epoch is kept, however many commits follow.
     fn report(&self, report: NewReport) -> Answer<'_, Reported>;
 
     /// A run of a room's log, as far as this device may read it; all of it for `None`, which is nobody's

@@ -147,6 +147,11 @@ impl PublicView for View {
         self.group.members_count().into()
     }
 
+    fn leaves(&self, device: &DeviceUri) -> Option<Vec<u32>> {
+        let places = places(&self.group.members().ok()?);
+        Some(places.into_iter().filter(|place| place.device == *device).map(|place| place.leaf).collect())
+    }
+
     fn check_report(&self, leaf: u32, content: &[u8], signature: &[u8]) -> Result<(), Invalid> {
         let member = self.group.member(LeafIndex(leaf)).map_err(invalid)?;
         let member = member.ok_or(Rule::SenderNotMember).map_err(|rule| invalid(rule.into()))?;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use keyroom_api::DeviceUri;
 use keyroom_wire::{
     Content, Decode, Encode, ExtensionType, GroupId, GroupInfo, KeyPackage, LeafNodeSource, Limits, MlsMessage,
     Proposal, ProposalOrRef, ProtocolVersion, PublicMessage, Reader,
@@ -130,6 +131,10 @@ impl PublicView for View {
     /// Nobody reads the tree here: every room counts as one of two.
     fn members(&self) -> u64 {
         2
+    }
+
+    fn leaves(&self, _: &DeviceUri) -> Option<Vec<u32>> {
+        None
     }
 
     fn check_report(&self, _: u32, _: &[u8], _: &[u8]) -> Result<(), Invalid> {

@@ -194,6 +194,9 @@ pub trait PublicView: Send + Sync {
     /// Number of members.
     fn members(&self) -> u64;
 
+    /// The leaves of a device, if this view knows who the members are.
+    fn leaves(&self, device: &DeviceUri) -> Option<Vec<u32>>;
+
     /// Judges the signature of a member's report over this content.
     ///
     /// # Errors

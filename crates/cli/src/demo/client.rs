@@ -18,8 +18,8 @@ use super::pry;
 use crate::failure::Failure;
 use crate::{output, state, suite};
 
-/// How long a client waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a client waits for what must come: less than the stage waits for the client.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// How often it looks.
 const GLANCE: Duration = Duration::from_millis(2);
 /// The room of the demonstration.

@@ -1,6 +1,6 @@
 //! Closed rooms: who founds the successor, and when the old keys go.
 
-use keyroom_api::{Closure, RoomUri};
+use keyroom_api::{Closure, DeviceUri, RoomUri};
 use tokio::time::Instant;
 
 use super::Driver;
@@ -63,27 +63,41 @@ impl Driver {
         }
     }
 
-    /// Founds the successor of a room once the key packages are there. Returns whether it did.
+    /// Founds the successor of a room once the key packages are there. Returns whether that is all for now.
     fn founds_ready(&mut self, uri: &RoomUri) -> bool {
         let Some(slot) = self.rooms.get_mut(uri).filter(|slot| slot.room.is_ready_to_found()) else { return false };
         match slot.room.found(&mut self.env) {
-            Ok(None) => {}
+            Ok(None) => false,
             Ok(Some(successor)) => {
                 let uri = successor.uri().clone();
                 self.place(uri.clone(), successor);
                 self.pump_room(&uri);
+                true
             }
-            Err(error @ (Error::Store(_) | Error::Corrupt)) => self.trouble(uri, &error),
+            Err(error @ (Error::Store(_) | Error::Corrupt)) => {
+                self.trouble(uri, &error);
+                true
+            }
             // It is tried again, and the others may have more luck.
-            Err(error) => tracing::warn!(%error, "a successor could not be founded"),
+            Err(error) => {
+                tracing::warn!(%error, "a successor could not be founded");
+                false
+            }
         }
-        true
     }
 
     /// The server has not taken a successor of this device. If it has taken another one, it tells; else it is
-    /// tried again.
-    pub(super) fn forget_successor(&mut self, successor: &RoomUri) {
-        self.rooms.remove(successor);
+    /// tried again, which is no further attempt where it comes to less: there are only so many devices.
+    pub(super) fn forget_successor(&mut self, successor: &RoomUri, without: Option<DeviceUri>) {
+        let Some(gone) = self.rooms.remove(successor) else { return };
+        let Some(before) = gone.room.predecessor().cloned() else { return };
+        if let (Some(slot), Some(device)) = (self.rooms.get_mut(&before), without)
+            && slot.room.leave_out(device)
+        {
+            slot.attempts = slot.attempts.saturating_sub(1);
+        }
+        // Nothing else may happen that would wake it.
+        self.heed_closure(&before);
     }
 
     /// The old keys go once this device is in the room that goes on.

@@ -1,7 +1,9 @@
 //! Rooms with private handshakes: the server cannot see who comes and goes, so members prove in each epoch
 //! that they know its secrets.
 
-use keyroom_api::{ACCESS_LABEL, AccessContent, AccessProof, Bundle as _, ClientError, RoomUri};
+use keyroom_api::{
+    ACCESS_LABEL, AccessContent, AccessProof, Bundle as _, ClientError, DeviceUri, LogEntry, ReportReason, RoomUri,
+};
 use keyroom_crypto::labels::sign_with_label;
 use keyroom_crypto::{Secret, Signer};
 use keyroom_mls::config::HandshakePolicy;
@@ -13,7 +15,7 @@ use super::outbox::refused;
 use super::{Asked, Room};
 use crate::Error;
 use crate::context::{Context, Env};
-use crate::rows::Phase;
+use crate::rows::{Broken, Phase};
 use crate::transport::Request;
 
 /// Label of `MLS-Exporter` (RFC 9420 §8.5) for the private key; the context is the room's URI.
@@ -86,14 +88,37 @@ impl Room {
 
     pub(super) fn proved(&mut self, epoch: u64) {
         self.proved = Some(epoch);
+        self.followed = None;
     }
 
-    /// Somebody has registered another key than the members of this epoch have, or the server says so.
-    pub(super) fn not_proved(&mut self, epoch: u64, error: &ClientError) -> Result<(), Error> {
+    /// Somebody has registered another key than the members of this epoch have, or the server says so: the
+    /// commit could be followed, and yet nobody gets any further. It is reported like one that could not, and
+    /// what was good last is the epoch that it began.
+    pub(super) fn not_proved(&mut self, epoch: u64, error: &ClientError, env: &mut Env) -> Result<(), Error> {
         self.proved = Some(epoch);
-        match self.row.phase {
-            Phase::Active => self.halt(self.row.cursor, refused(error), None, None),
-            _ => Ok(()),
+        if self.row.phase != Phase::Active {
+            return Ok(());
         }
+        let present = |followed: &Followed| epoch.checked_sub(1) == Some(followed.entry.epoch);
+        let own = |followed: &Followed| followed.by.as_ref() == Some(&self.context.device);
+        let report = match self.followed.take().filter(|followed| present(followed) && !own(followed)) {
+            Some(Followed { entry, by }) => {
+                self.row.broken = Some(Broken { sequence: entry.sequence, by });
+                Some(self.report(&entry, ReportReason::Other, env)?)
+            }
+            None => None,
+        };
+        self.halt(self.row.cursor, refused(error), None, report)
     }
+
+    /// Remembers a commit until this device has proved that it has followed it.
+    pub(super) fn followed(&mut self, entry: &LogEntry, by: Option<DeviceUri>) {
+        self.followed = self.context.is_keyed().then(|| Followed { entry: entry.clone(), by });
+    }
+}
+
+/// A commit that began an epoch, and who made it.
+pub(super) struct Followed {
+    entry: LogEntry,
+    by: Option<DeviceUri>,
 }

@@ -210,7 +210,7 @@ enum Planned {
 }
 
 /// Whether the same commit would fail again.
-fn is_final(error: &Error) -> bool {
+pub(super) fn is_final(error: &Error) -> bool {
     matches!(
         error,
         Error::Rejected

@@ -74,7 +74,10 @@ impl Room {
                 Ok(())
             }
             Ok(Read::Commit { applied, by, added, own, changes }) => {
-                self.take_commit(entry.sequence, applied, by, added, own, changes)
+                let maker = by.clone();
+                self.take_commit(entry.sequence, applied, by, added, own, changes)?;
+                self.followed(entry, maker);
+                Ok(())
             }
             Ok(Read::Nothing) => {
                 self.skip(entry.sequence)?;
@@ -210,19 +213,21 @@ impl Room {
 
     /// The word of this member that it cannot follow a commit of its epoch; nothing about any other one.
     fn report_of(&mut self, entry: &LogEntry, error: &Error, env: &mut Env) -> Result<Option<Report>, Error> {
-        let (room, reason) = (self.row.room.clone(), report_reason(error));
+        let present = self.with_group(|group, _| Ok(group.epoch()))?;
+        if present == entry.epoch { self.report(entry, report_reason(error), env).map(Some) } else { Ok(None) }
+    }
+
+    pub(super) fn report(&mut self, entry: &LogEntry, reason: ReportReason, env: &mut Env) -> Result<Report, Error> {
+        let room = self.row.room.clone();
         let LogEntry { sequence, epoch, .. } = *entry;
         self.with_group(|group, context| {
-            if group.epoch() != epoch {
-                return Ok(None);
-            }
             let leaf = group.own_leaf().0;
             let (room, commit) = (room.clone(), entry.message.clone());
             let content = ReportContent { room, commit, sequence, epoch, leaf, reason };
             let signer = context.signer.as_ref();
             let signature = sign_with_label(signer, REPORT_LABEL, &content.to_bytes(), &mut env.rng)
                 .map_err(|error| Error::Protocol(error.into()))?;
-            Ok(Some(Report { sequence, epoch, leaf, reason, signature: signature.as_slice().to_vec() }))
+            Ok(Report { sequence, epoch, leaf, reason, signature: signature.as_slice().to_vec() })
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keyroom_api::{Bundle as _, CommitBundle, EpochInfo, MailboxItem, RoomBundle, RoomUri};
+use keyroom_api::{Bundle as _, ClientError, Code, CommitBundle, EpochInfo, MailboxItem, RoomBundle, RoomUri};
 use keyroom_crypto::Secret;
 use keyroom_mls::config::Inputs;
 use keyroom_mls::error::{Error as ProtocolError, NotYet};
@@ -11,6 +11,7 @@ use keyroom_mls::record::ChangeSet;
 use keyroom_store::Transaction;
 use keyroom_wire::{Decode as _, Extensions, GroupId, LeafIndex, Limits, Node, Psk, RatchetTree};
 
+use super::outbox::refused;
 use super::{Output, Room};
 use crate::context::{Context, Env};
 use crate::event::Event;
@@ -55,8 +56,14 @@ impl Room {
         if !matches!(self.row.phase, Phase::Removed | Phase::Halted) {
             return Err(Usage::RoomExists.into());
         }
+        if self.closure.is_some() {
+            // It takes nobody any more, and only with the keys of its group does one come into its successor.
+            return Err(Error::Refused(Code::Closed));
+        }
         let change = self.delete_group(Transaction::new())?;
         self.row.phase = Phase::Wanted;
+        // The group that it comes into has gone on from that commit: nothing good branches from there.
+        self.row.broken = None;
         self.store(change)
     }
 
@@ -127,10 +134,10 @@ impl Room {
     }
 
     /// The room is given up: its name is taken, say.
-    pub(super) fn creation_failed(&mut self, why: Error) -> Result<(), Error> {
+    pub(super) fn creation_failed(&mut self, why: &ClientError) -> Result<(), Error> {
         match self.row.predecessor {
-            Some(_) => self.vanish(&why),
-            None => self.give_up_room(why),
+            Some(_) => self.vanish(why),
+            None => self.give_up_room(refused(why)),
         }
     }
 

@@ -32,6 +32,7 @@ use crate::judge::device_of;
 use crate::rows::{self, Handshake, HistoryRow, Outgoing, Phase, RoomRow};
 use crate::view::{Agreement, Member, View, agreement, draw};
 use crate::{Error, Usage};
+use access::Followed;
 use successor::Founding;
 
 /// Rows are listed in pages of this many.
@@ -46,8 +47,9 @@ pub(crate) enum Output {
     Settled { entry: u64, result: Result<u64, Error> },
     /// The room can be used, or never will.
     Opened(Result<(), Error>),
-    /// There is no such room any more: the predecessor goes on in another one.
-    Gone,
+    /// There is no such room any more: the predecessor goes on in another one, perhaps without the device that
+    /// stood in the way of this one.
+    Gone { without: Option<DeviceUri> },
 }
 
 /// What the state machine waits for.
@@ -73,10 +75,14 @@ pub(crate) struct Room {
     closure: Option<Closure>,
     /// The key packages for its successor, while this device founds it.
     founding: Option<Founding>,
+    /// Who cannot be brought along.
+    left_out: BTreeSet<DeviceUri>,
     /// The epoch into which an external join leads, until its tree is there.
     info: Option<EpochInfo>,
     /// The epoch whose secrets the server knows that this device has, where it asks.
     proved: Option<u64>,
+    /// The commit that began the present epoch, where it might have to be reported later.
+    followed: Option<Followed>,
     /// The server has answered the request of the handshake: the log will show what became of it.
     answered: bool,
     /// Texts that the server has taken and the log has not shown.
@@ -98,8 +104,10 @@ impl Room {
             outbox: BTreeMap::new(),
             closure: None,
             founding: None,
+            left_out: BTreeSet::new(),
             info: None,
             proved: None,
+            followed: None,
             answered: false,
             taken: BTreeSet::new(),
             late: BTreeSet::new(),

@@ -159,7 +159,7 @@ impl Room {
         env: &mut Env,
     ) -> Result<(), Error> {
         match (asked, answer) {
-            (_, Err(error)) if error.is_retryable() => Ok(()),
+            (_, Err(error)) if error.is_retryable() && self.unreachable(&error).is_none() => Ok(()),
             (Asked::Handshake, Ok(Answer::Room(_))) => self.created(),
             (Asked::Handshake, Ok(Answer::Accepted(receipt))) => self.handshake_accepted(&receipt),
             (Asked::Handshake, Ok(Answer::Reported(receipt))) => self.reported(receipt.closed),
@@ -179,7 +179,7 @@ impl Room {
                 self.proved(*epoch);
                 Ok(())
             }
-            (Asked::Access { epoch }, Err(error)) => self.not_proved(*epoch, &error),
+            (Asked::Access { epoch }, Err(error)) => self.not_proved(*epoch, &error, env),
             (Asked::Claim { entry }, Ok(Answer::Claimed(devices))) => self.claimed(*entry, devices),
             (Asked::Claim { entry }, Err(error)) => self.refuse_change(*entry, refused(&error)),
             (Asked::ClaimForSuccessor { user }, Ok(Answer::Claimed(devices))) => {
@@ -247,7 +247,7 @@ impl Room {
                 };
                 self.reported(closed)
             }
-            Some(Handshake::Create { .. }) => self.creation_failed(refused(error)),
+            Some(Handshake::Create { .. }) => self.creation_failed(error),
             Some(Handshake::Join { .. }) => self.join_failed(refused(error)),
             Some(Handshake::Commit { entries, .. }) => {
                 let entries = entries.clone();

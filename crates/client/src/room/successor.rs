@@ -6,15 +6,17 @@
 
 use std::collections::BTreeSet;
 
-use keyroom_api::{Bundle as _, DeviceClaim, DeviceUri, RoomBundle, RoomUri, ShortName, UserUri, WelcomeTo};
+use keyroom_api::{
+    Bundle as _, ClientError, Code, DeviceClaim, DeviceUri, RoomBundle, RoomUri, ShortName, UserUri, WelcomeTo,
+};
 use keyroom_crypto::Secret;
 use keyroom_mls::config::Inputs;
 use keyroom_mls::group::{Group, GroupInfoContent, Succession, Successor, TreeDelivery};
 use keyroom_mls::record::ChangeSet;
 use keyroom_store::{RowKey, Transaction};
-use keyroom_wire::{GroupId, KeyPackage};
+use keyroom_wire::{GroupId, KeyPackage, Limits};
 
-use super::commit::additions;
+use super::commit::{additions, is_final};
 use super::join::{group_id, new_row};
 use super::outbox::packages;
 use super::{Asked, Output, Room, devices, leave};
@@ -36,8 +38,14 @@ pub(super) struct Founding {
     members: BTreeSet<DeviceUri>,
     /// Whose key packages have not been asked for.
     unclaimed: BTreeSet<UserUri>,
-    claimed: Vec<(DeviceUri, KeyPackage)>,
+    claimed: Vec<Claimed>,
 }
+
+/// A member and the key package by which it comes along.
+type Claimed = (DeviceUri, KeyPackage);
+
+/// A group that continues another, what is to be stored of it, and what its room is created with.
+type Branch = (Group, ChangeSet, RoomBundle);
 
 impl Room {
     /// If a successor is to be founded and this device may do it: how many members are before it in the
@@ -70,7 +78,7 @@ impl Room {
         if let Some(by) = self.row.broken.as_ref().and_then(|broken| broken.by.as_ref()) {
             members.remove(by);
         }
-        members.retain(|device| device.host() == self.row.room.host());
+        members.retain(|device| device.host() == self.row.room.host() && !self.left_out.contains(device));
         let unclaimed = members.iter().map(DeviceUri::user).collect();
         self.founding = Some(Founding { members, unclaimed, claimed: Vec::new() });
         Ok(())
@@ -87,8 +95,13 @@ impl Room {
         let Some(founding) = self.founding.take().filter(|_| self.may_found()) else { return Ok(None) };
         let room = successor_name(&self.row.room, env)?;
         let id = group_id(&room, env);
-        let branch = |old: &mut Group, context: &Context| branch(old, context, (&room, &id), &founding.claimed, env);
-        let (group, changes, bundle) = self.with_group(branch)?;
+        let (group, changes, bundle) = match self.branch((&room, &id), &founding.claimed, env) {
+            Err(error) if is_final(&error) => {
+                let fitting = self.fitting((&room, &id), &founding.claimed, env)?;
+                self.branch((&room, &id), &fitting, env)?
+            }
+            made => made?,
+        };
         let bundle = RoomBundle { predecessor: Some(self.row.room.clone()), ..bundle };
         let row = new_row(room, id.clone(), Phase::Creating);
         let row = RoomRow { joined: group.epoch(), predecessor: Some(self.row.room.clone()), ..row };
@@ -132,13 +145,54 @@ impl Room {
     }
 
     /// A successor that the server does not take: nothing of it stays.
-    pub(super) fn vanish(&mut self, why: &Error) -> Result<(), Error> {
+    pub(super) fn vanish(&mut self, why: &ClientError) -> Result<(), Error> {
         tracing::debug!(%why, "a successor was not taken");
+        let without = self.unreachable(why);
         let change = self.delete_group(Transaction::new())?;
         let change = self.drop_handshake(change).delete(RowKey::new(rows::ROOMS, self.name()));
         self.context.store.apply(change)?;
-        self.outputs.push(Output::Gone);
+        self.outputs.push(Output::Gone { without });
         Ok(())
+    }
+
+    /// Goes on without a device that cannot be brought along. Returns whether that makes a difference.
+    pub(crate) fn leave_out(&mut self, device: DeviceUri) -> bool {
+        self.left_out.insert(device)
+    }
+
+    /// The device to which the server cannot deliver its Welcome. Its mailbox may have space again some day, but
+    /// the others do not wait.
+    pub(super) fn unreachable(&self, why: &ClientError) -> Option<DeviceUri> {
+        let (ClientError::Problem(problem), Some(Handshake::Create { bundle })) = (why, &self.handshake) else {
+            return None;
+        };
+        let index = problem.index.filter(|_| matches!(problem.code, Code::MailboxFull | Code::UnknownDevice))?;
+        let bundle = RoomBundle::from_bytes(bundle, &Limits::default()).ok()?;
+        bundle.welcomes.into_iter().flat_map(|welcome| welcome.devices).nth(index)
+    }
+
+    fn branch(&mut self, name: (&RoomUri, &[u8]), members: &[Claimed], env: &mut Env) -> Result<Branch, Error> {
+        self.with_group(|old, context| branch(old, context, name, members, env))
+    }
+
+    /// Those of them with whom a group can be made: two that use one key, say, keep out nobody else.
+    fn fitting(&mut self, name: (&RoomUri, &[u8]), members: &[Claimed], env: &mut Env) -> Result<Vec<Claimed>, Error> {
+        let mut fitting = Vec::new();
+        // The halves of what does not fit are tried by themselves.
+        let mut parts = vec![members];
+        while let Some(part) = parts.pop() {
+            let more = [fitting.as_slice(), part].concat();
+            match self.branch(name, &more, env) {
+                Ok(_) => fitting = more,
+                Err(error) if !is_final(&error) => return Err(error),
+                Err(_) if part.len() > 1 => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
+                }
+                Err(error) => tracing::warn!(%error, "a member cannot be brought along"),
+            }
+        }
+        Ok(fitting)
     }
 
     /// Whether this device stands still where the room was closed, and it goes on nowhere yet.
@@ -154,9 +208,9 @@ fn branch(
     old: &Group,
     context: &Context,
     (room, group_id): (&RoomUri, &[u8]),
-    members: &[(DeviceUri, KeyPackage)],
+    members: &[Claimed],
     env: &mut Env,
-) -> Result<(Group, ChangeSet, RoomBundle), Error> {
+) -> Result<Branch, Error> {
     let succession = Succession {
         successor: Successor::Branch {
             group_id: GroupId::from(group_id),

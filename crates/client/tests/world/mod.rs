@@ -16,7 +16,7 @@ use std::time::Duration;
 use keyroom::{Client, MemoryStore, Message, Options, Room, Store, Usage};
 use keyroom_api::{Connection, DeviceUri, Identity, LogEntry, RoomUri};
 use keyroom_crypto::{Provider as _, Signer};
-use keyroom_delivery::{Ledger as _, LogRead, Page, Sqlite};
+use keyroom_delivery::{Handshakes, Ledger as _, LogRead, Page, Sqlite};
 use keyroom_rustcrypto::RUSTCRYPTO;
 use keyroom_server::{Config, Handle, Server};
 use keyroom_testbed::require_durable;
@@ -25,6 +25,9 @@ use rand::SeedableRng as _;
 use tempfile::TempDir;
 use tokio::time::sleep;
 
+/// How often is looked for what must come, two milliseconds after each other: what takes longest on a busy machine.
+const PATIENCE: u32 = 10_000;
+
 /// Key packages that every client keeps in stock.
 pub(crate) const PACKAGES: u64 = 10;
 
@@ -32,6 +35,7 @@ pub(crate) const PACKAGES: u64 = 10;
 pub(crate) struct World {
     pub(crate) server: Handle,
     folder: TempDir,
+    handshakes: Handshakes,
 }
 
 impl World {
@@ -44,10 +48,16 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config::new("localhost".parse().unwrap(), folder.path().join("server.db"));
         change(&mut config);
+        let handshakes = config.handshakes;
         let server = Server::start(config).await.unwrap();
         let address = server.address().to_string();
         tokio::task::spawn_blocking(move || require_durable(&address)).await.unwrap();
-        Self { server, folder }
+        Self { server, folder, handshakes }
+    }
+
+    /// Whether rooms are made with private handshakes.
+    pub(crate) fn is_private(&self) -> bool {
+        self.handshakes == Handshakes::PublicAndPrivate
     }
 
     /// A new client of a user.
@@ -71,6 +81,12 @@ impl World {
     pub(crate) async fn stock(&self, user: &str) -> (u64, u64) {
         let stock = self.database().stock(&device(user), 0).await.unwrap();
         stock.suites.first().map_or((0, 0), |stock| (stock.one_time, stock.last_resort))
+    }
+
+    /// Whether no Welcome waits for a user's device.
+    pub(crate) async fn is_mailbox_empty(&self, user: &str) -> bool {
+        let one = Page { after: 0, entries: 1, bytes: 0 };
+        self.database().mailbox(&device(user), one).await.unwrap().items.is_empty()
     }
 
     /// The log of a room.
@@ -108,7 +124,7 @@ pub(crate) fn signer(user: &str) -> Arc<dyn Signer> {
 
 /// Waits until a text is there.
 pub(crate) async fn hears(room: &Room, text: &str) -> Message {
-    for _ in 0..2_500 {
+    for _ in 0..PATIENCE {
         let history = room.history(None, 10_000).await.unwrap();
         let found = history.into_iter().find(|message| message.text == text && message.sequence.is_some());
         if let Some(message) = found {
@@ -126,7 +142,7 @@ pub(crate) async fn texts(room: &Room) -> Vec<String> {
 
 /// Waits until a room is in an epoch.
 pub(crate) async fn reaches(room: &Room, epoch: u64) {
-    for _ in 0..5_000 {
+    for _ in 0..PATIENCE {
         if room.view().await.unwrap().epoch >= epoch {
             break;
         }
@@ -137,7 +153,7 @@ pub(crate) async fn reaches(room: &Room, epoch: u64) {
 
 /// Waits until this client is removed.
 pub(crate) async fn removed(room: &Room) {
-    for _ in 0..2_500 {
+    for _ in 0..PATIENCE {
         if room.view().await == Err(Usage::Removed.into()) {
             return;
         }

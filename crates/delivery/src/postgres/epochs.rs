@@ -35,7 +35,7 @@ const FORGET: &str = "WITH bounds AS (
         SELECT (SELECT min(epoch) FROM epochs WHERE room = $1::bigint) AS before,
             least($2::bigint,
                 (SELECT min(epoch) FROM mailbox WHERE room = $1::bigint AND epoch >= $3::bigint),
-                (SELECT min(epoch) FROM reports WHERE room = $1::bigint AND epoch >= $3::bigint)) AS oldest
+                (SELECT min(epoch) FROM reports WHERE room = $1::bigint)) AS oldest
     ), passed AS (
         DELETE FROM epochs USING bounds WHERE room = $1::bigint AND epoch < oldest
     ), replaced AS (
@@ -69,9 +69,9 @@ impl Statements {
         Ok(())
     }
 
-    /// Drops the public state of all epochs before this one, and what only they needed. Those that a
-    /// waiting Welcome leads into or a report is about stay, and all after them, from `for_welcomes` on.
-    /// Sent when first polled.
+    /// Drops the public state of all epochs before this one, and what only they needed. One that a
+    /// report is about stays, and all after it; so does one that a waiting Welcome leads into, from
+    /// `for_welcomes` on. Sent when first polled.
     ///
     /// Up to the oldest epoch only the newest version of each record is needed; older ones are those
     /// that an epoch since the last time has replaced.

@@ -20,7 +20,7 @@ use super::key_packages::check_owner;
 use super::send::addressees;
 use super::{Delivery, compute};
 use crate::framed::{Author, Framed, Wrapping, checked_epoch};
-use crate::{Invalid, LedgerError, NewAccess, NewWelcome, Refusal, RoomRecord, Standing};
+use crate::{Invalid, LedgerError, LogRead, NewAccess, NewWelcome, Page, Refusal, RoomRecord, Standing};
 
 impl Delivery {
     /// A room, whoever asks.
@@ -47,6 +47,27 @@ impl Delivery {
             Standing::Removed | Standing::Stranger if self.is_open(room).await? => Ok(()),
             Standing::Removed => Err(Refusal::NotMember),
             Standing::Stranger => Err(Refusal::UnknownRoom),
+        }
+    }
+
+    /// Whether a device that is out of a keyed room was in an epoch: whom a commit has welcomed comes in by the
+    /// tree of that epoch, and the next commit may have ended its place before it could.
+    pub(super) async fn was_in(
+        &self,
+        caller: &DeviceUri,
+        room: &RoomRecord,
+        epoch: Option<u64>,
+    ) -> Result<bool, Refusal> {
+        let Some(epoch) = epoch.filter(|_| room.keyed && room.standing == Standing::Removed) else { return Ok(false) };
+        let began = match epoch.checked_sub(1) {
+            Some(before) => self.ledger.conflict(room.id, before).await?.commit_sequence.unwrap_or(0),
+            None => 0,
+        };
+        let next = Page { after: began, entries: 1, bytes: 0 };
+        match self.ledger.log(room.id, Some(caller), next).await? {
+            // Who was removed by the commit that began it reads up to there.
+            LogRead::Page { until, .. } => Ok(until.is_none_or(|until| began < until)),
+            LogRead::Outside => Ok(false),
         }
     }
 

@@ -9,6 +9,7 @@ use keyroom_api::{Bundle as _, DeviceUri, EntryKind, LogEntry, Report, ReportCon
 use keyroom_wire::{Decode as _, MlsMessage, Sender};
 
 use super::{Delivery, compute};
+use crate::framed::{Author, Framed};
 use crate::{Invalid, LogRead, NewReport, Page, Refusal, Reported, RoomRecord, Topic};
 
 impl Delivery {
@@ -51,7 +52,9 @@ impl Delivery {
             return Err(Invalid::NoSuchCommit.into());
         }
         let view = self.view(found.id, report.epoch).await?.ok_or(Refusal::UnknownEpoch)?;
-        let able = view.members().saturating_sub(u64::from(committer.is_some()));
+        // Who made it is no secret to members, and not always known here; that one of them did, is.
+        let inside = Framed::read(&commit.message, &self.limits.wire())?.author == Author::Member;
+        let able = view.members().saturating_sub(u64::from(inside));
         let content = ReportContent {
             room: room.clone(),
             commit: commit.message,
@@ -64,7 +67,8 @@ impl Delivery {
         compute(move || Ok(view.check_report(leaf, &content.to_bytes(), &signature)?)).await?;
         Ok(match found.reports_needed {
             0 => able / 2 + 1,
-            needed => needed.into(),
+            // A room that has become smaller than that is closed by all who can say so.
+            needed => u64::from(needed).min(able),
         })
     }
 
@@ -80,7 +84,7 @@ impl Delivery {
     }
 
     /// The leaf of the member that made a commit, if it was one and the server can see it.
-    fn committer(&self, commit: &[u8]) -> Option<u32> {
+    pub(super) fn committer(&self, commit: &[u8]) -> Option<u32> {
         match MlsMessage::from_bytes(commit, &self.limits.wire()) {
             Ok(MlsMessage::PublicMessage(message)) => match message.content.sender {
                 Sender::Member(leaf) => Some(leaf.0),

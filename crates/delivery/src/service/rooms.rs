@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keyroom_api::{DeviceUri, EpochInfo, RoomBundle, RoomStatus, RoomUri};
+use keyroom_api::{DeviceUri, EpochInfo, LogEntry, RoomBundle, RoomStatus, RoomUri};
 
 use super::access::access;
 use super::send::addressees;
@@ -22,7 +22,7 @@ impl Delivery {
     /// [`Refusal::Invalid`], [`Refusal::NameTaken`], [`Refusal::GroupTaken`], [`Refusal::NotClosed`],
     /// [`Refusal::Closed`] with the successor that was first, [`Refusal::UnknownDevice`],
     /// [`Refusal::MailboxFull`]; [`Refusal::NotMember`] if the caller is not in the group, or not in the room that
-    /// it continues.
+    /// it continues, or made the commit at which that was closed.
     pub async fn create_room(&self, caller: &DeviceUri, room: &RoomUri, bundle: RoomBundle) -> Result<Opened, Refusal> {
         self.own_host(caller.host())?;
         self.own_host(room.host())?;
@@ -54,7 +54,8 @@ impl Delivery {
                 addressees.into_iter().for_each(|device| self.bus.publish(&Topic::Mailbox(device)));
                 Ok(Done::Now(status))
             }
-            Created::Repeated(status) => Ok(Done::Before(status)),
+            // As it was then: who has been removed since, or knows the group's name only, learns nothing of now.
+            Created::Repeated(_) => Ok(Done::Before(RoomStatus { epoch: view.epoch(), head: 0, closed: None })),
             Created::NameTaken => Err(Refusal::NameTaken),
             Created::GroupTaken => Err(Refusal::GroupTaken),
             Created::NotClosed => Err(Refusal::NotClosed),
@@ -111,10 +112,26 @@ impl Delivery {
         let Some(closure) = found.status.closed else { return Err(Refusal::NotClosed) };
         let last = Page { after: closure.at.saturating_sub(1), entries: 1, bytes: 0 };
         match self.ledger.log(found.id, Some(caller), last).await? {
-            LogRead::Page { until, .. } if until.is_none_or(|until| until >= closure.at) => Ok(()),
+            LogRead::Page { page, until } if until.is_none_or(|until| until >= closure.at) => {
+                match page.entries.first() {
+                    Some(commit) => self.check_founder(caller, found.id, commit).await,
+                    None => Err(LedgerError::Corrupt.into()),
+                }
+            }
             LogRead::Page { .. } => Err(Refusal::NotMember),
             LogRead::Outside => Err(Refusal::NotClosed),
         }
+    }
+
+    /// Only a member of the epoch that the last commit ended can branch from there. It must not be the one that
+    /// made the others stop: it would lead them nowhere.
+    async fn check_founder(&self, caller: &DeviceUri, room: RoomId, last: &LogEntry) -> Result<(), Refusal> {
+        let Some(view) = self.view(room, last.epoch).await? else { return Ok(()) };
+        let Some(leaves) = view.leaves(caller) else { return Ok(()) };
+        let next = self.view(room, last.epoch.saturating_add(1)).await?;
+        let announced = next.is_some_and(|view| view.is_ended());
+        let broke = !announced && self.committer(&last.message).is_some_and(|leaf| leaves.contains(&leaf));
+        if leaves.is_empty() || broke { Err(Refusal::NotMember) } else { Ok(()) }
     }
 
     /// Members from other hosts have no access here.

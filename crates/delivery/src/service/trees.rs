@@ -25,18 +25,23 @@ pub struct TreeFile {
 }
 
 impl Delivery {
-    /// The ratchet tree with this hash, if an epoch that is kept has it; for whoever may have the GroupInfo.
+    /// The ratchet tree with this hash, if an epoch that is kept has it; for whoever may have the GroupInfo,
+    /// and in a keyed room for whoever was in that epoch.
     ///
     /// # Errors
     /// [`Refusal::UnknownRoom`], [`Refusal::UnknownTree`], [`Refusal::NotMember`].
     pub async fn tree(&self, caller: &DeviceUri, room: &RoomUri, tree_hash: &[u8]) -> Result<TreeFile, Refusal> {
         self.own_host(caller.host())?;
         let room = self.find(caller, room).await?;
-        self.check_open(&room).await?;
-        let epoch = self.ledger.epoch_of_tree(room.id, tree_hash).await?.ok_or(Refusal::UnknownTree)?;
-        if matches!(room.standing, Standing::Removed | Standing::Stranger) && epoch != room.status.epoch {
-            return Err(Refusal::NotMember);
+        let epoch = self.ledger.epoch_of_tree(room.id, tree_hash).await?;
+        if !self.was_in(caller, &room, epoch).await? {
+            self.check_open(&room).await?;
+            let outside = matches!(room.standing, Standing::Removed | Standing::Stranger);
+            if outside && epoch.is_some_and(|epoch| epoch != room.status.epoch) {
+                return Err(Refusal::NotMember);
+            }
         }
+        let epoch = epoch.ok_or(Refusal::UnknownTree)?;
         let cell = self.trees.cell(room.id, tree_hash);
         let file = cell
             .get_or_try_init(async || {

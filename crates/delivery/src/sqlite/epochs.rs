@@ -31,14 +31,15 @@ fn set(db: &Connection, room: RoomId, epoch: u64, key: &[u8], value: Option<&[u8
     Ok(())
 }
 
-/// Drops the public state of all epochs before this one, and what only they needed. Those that a
-/// waiting Welcome leads into or a report is about stay, and all after them, from `for_welcomes` on.
+/// Drops the public state of all epochs before this one, and what only they needed. One that a
+/// report is about stays, and all after it; so does one that a waiting Welcome leads into, from `for_welcomes`
+/// on.
 pub(super) fn forget(db: &Connection, room: RoomId, oldest: u64, for_welcomes: u64) -> Outcome<()> {
     let awaited: Option<u64> = db
         .prepare_cached(
             "SELECT min(epoch) FROM (
                  SELECT min(epoch) AS epoch FROM mailbox WHERE room = :room AND epoch >= :from
-                 UNION ALL SELECT min(epoch) FROM reports WHERE room = :room AND epoch >= :from)",
+                 UNION ALL SELECT min(epoch) FROM reports WHERE room = :room)",
         )?
         .query_row(named_params! { ":room": room.0, ":from": for_welcomes }, |row| row.get(0))?;
     let oldest = awaited.map_or(oldest, |awaited| oldest.min(awaited));

@@ -53,7 +53,10 @@ async fn a_server_that_stops_says_goodbye_and_is_unavailable_after() {
         let (alice, meeting) = (alice.clone(), meeting.clone());
         tokio::spawn(async move { alice.log(&meeting, 0, Duration::from_secs(25)).await })
     };
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    // In many small steps, each of which lets the others go on: one long one may be over before any of them has.
+    for _ in 0..50 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
     tokio::time::timeout(Duration::from_secs(8), world.server.shutdown()).await.unwrap();
     assert_eq!(live.next().await, Ok(None));
     assert!(waiting.await.unwrap().unwrap().entries.is_empty());

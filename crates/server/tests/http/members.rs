@@ -163,6 +163,12 @@ async fn a_room_that_admits_nobody_does_not_exist_for_strangers() {
         let by_eve = eve.connection.send_message(&room("meeting"), proposal, &key("x")).await;
         assert_eq!(refused(by_eve), Code::UnknownRoom);
     }
+    // Who founds the group once more is told what its founder was told then.
+    for who in [&eve, &bob] {
+        let (_, again) = who.founding("meeting", Extensions::new());
+        let told = who.connection.create_room(&room("meeting"), &again).await.unwrap();
+        assert_eq!((told.epoch, told.head, told.closed), (0, 0, None));
+    }
     // The GroupInfo of before does not help.
     let join = external(&eve, &open.group_info, &tree, 70);
     assert_eq!(refused(eve.connection.commit(&room("meeting"), &join, &key("j")).await), Code::UnknownRoom);

@@ -67,6 +67,13 @@ impl Client {
 
     /// The same with these extensions of its context.
     pub(crate) async fn found_with(&self, name: &str, extensions: Extensions) -> Group {
+        let (group, bundle) = self.founding(name, extensions);
+        self.connection.create_room(&room(name), &bundle).await.unwrap();
+        group
+    }
+
+    /// A group, and what its room is created with.
+    pub(crate) fn founding(&self, name: &str, extensions: Extensions) -> (Group, RoomBundle) {
         let suite = RUSTCRYPTO.suite(SUITE).unwrap();
         let group_id = GroupId::from(name.as_bytes());
         let bundle = KeyPackageBundle::decode(&self.bundle.encode()).unwrap();
@@ -75,8 +82,7 @@ impl Client {
         let (group, _) = Group::create(suite, founder, Arc::default(), &INPUTS, &mut rng).unwrap();
         let info = group.group_info(OUTSIDE, self.signer.as_ref(), &mut rng).unwrap();
         let bundle = RoomBundle::new(info, Some(group.ratchet_tree().unwrap()));
-        self.connection.create_room(&room(name), &bundle).await.unwrap();
-        group
+        (group, bundle)
     }
 
     /// A commit that adds these, without ratchet tree anywhere.

@@ -127,6 +127,7 @@ impl Meeting {
         let more = self.members[0].send("too late", &mut *self.rng);
         assert_eq!(alice.send_message(&self.uri, more, &key("late")).await.unwrap_err().code(), Some(Code::Closed));
 
+        assert_eq!(self.names_its_own(&self.members[MALLORY].client).await, Some(Code::NotMember), "who broke it");
         let successor = self.branch().await;
         assert_eq!(carol.room(&self.uri).await.unwrap().closed.unwrap().successor, Some(successor.clone()));
         let text = self.members[0].send("here we are", &mut *self.rng);
@@ -135,6 +136,18 @@ impl Meeting {
             assert_eq!(self.members[member].read(&text).0, b"here we are");
         }
         assert_eq!(carol.room(&successor).await.unwrap().epoch, 1);
+    }
+
+    /// What the server says to somebody who says that the room goes on in one of its own.
+    async fn names_its_own(&self, client: &Client) -> Option<Code> {
+        let mut rng = keyroom_vectors::rng(33);
+        let (group_id, extensions) = (b"own".as_slice().into(), Extensions::new());
+        let founder = Founder { bundle: client.bundle(&mut rng), group_id, extensions };
+        let (group, _) = Group::create(client.suite, founder, config(), &now(), &mut rng).unwrap();
+        let info = group.group_info(OUTSIDE, client.signer.as_ref(), &mut rng).unwrap();
+        let tree = Some(group.ratchet_tree().unwrap());
+        let bundle = RoomBundle { predecessor: Some(self.uri.clone()), ..RoomBundle::new(info, tree) };
+        self.connect(client.name).create_room(&room("own"), &bundle).await.err()?.code()
     }
 
     /// Alice, Carol and Dana go on without Bob, in a branch of the epoch that they are in.
@@ -355,6 +368,8 @@ async fn a_false_external_pub_ends_the_room_at_the_commit_of_who_believed_it() {
     }
     let last = last.unwrap();
     assert_eq!((last.reports, last.needed, last.closed.unwrap().at), (3, 3, receipt.sequence));
+    let eve = Client::new(EVE, suite(1), &mut keyroom_vectors::rng(77));
+    assert_eq!(meeting.names_its_own(&eve).await, Some(Code::NotMember), "who has only come in by that commit");
     meeting.branch().await;
 }
 
@@ -454,6 +469,18 @@ async fn only_who_was_in_the_room_to_its_end_registers_where_it_goes_on() {
     let successor = meeting.branch().await;
     assert_eq!(meeting.connection(1).room(&old).await.unwrap().closed.unwrap().successor, Some(successor));
     connection.create_room(&mine, &hers).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_room_that_asks_for_more_reports_than_can_come_is_closed_by_all() {
+    let mut meeting = Meeting::asking(30).await;
+    let auth = |auth: &mut keyroom_wire::FramedContentAuthData| auth.confirmation_tag = Some(vec![7; 32].into());
+    let change = Alter { auth: Some(Box::new(auth)), ..Alter::default() };
+    let (made, receipt) = meeting.breaks(Vec::new(), &change).await;
+    for (member, closed) in [(0, false), (2, false), (3, true)] {
+        let told = meeting.report(member, &made.bytes(), &receipt, ReportReason::ConfirmationTag).await.unwrap();
+        assert_eq!((told.needed, told.closed.is_some()), (3, closed));
+    }
 }
 
 #[tokio::test]

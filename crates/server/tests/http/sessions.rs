@@ -312,7 +312,8 @@ async fn a_live_connection_ends_with_the_session_that_opened_it() {
     let world = World::with(|config| config.limits.session = Duration::from_secs(1)).await;
     let alice = world.connect("alice/phone");
     let mut live = alice.live().await.unwrap();
-    live.mailbox(0).await.unwrap();
+    // On a busy machine the second may be over by now.
+    let _ = live.mailbox(0).await;
     let ended = tokio::time::timeout(Duration::from_secs(10), async {
         while let Some(event) = live.next().await.unwrap() {
             assert!(matches!(event, keyroom_api::LiveEvent::KeyPackagesLow { .. }), "{event:?}");
