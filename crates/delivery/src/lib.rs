@@ -40,6 +40,7 @@
 mod accounts;
 mod bus;
 mod framed;
+mod inspection;
 mod ledger;
 mod limits;
 mod postgres;
@@ -54,6 +55,7 @@ mod welcome;
 
 pub use accounts::{Accounts, Entered, Entrance, SignatureKey};
 pub use bus::{Bus, LocalBus, Moment, NatsBus, NatsError, Subscription, Topic};
+pub use inspection::Inspection;
 pub use keyroom_api as api;
 pub use ledger::{
     Answer, Appended, Claim, Claims, Created, Durability, KeptInfo, Ledger, LedgerError, LogRead, NewAccess, NewCommit,
@@ -66,7 +68,7 @@ pub use protocol::Protocol;
 pub use refusal::Refusal;
 pub use roster::{Place, Reach, RosterChange, Span, Standing};
 pub use service::{Delivery, Done, Feed, Handshakes, Opened, Sent, Setup, TreeFile};
-pub use sqlite::Sqlite;
+pub use sqlite::{BackupError, Sqlite};
 pub use structural::Structural;
 pub use validator::{
     CheckedKeyPackage, Invalid, Judged, JudgedKeyPackage, Owner, PublicView, Roster, StateChange, StateRecord,
