@@ -56,7 +56,7 @@ impl fmt::Display for Fault {
                 }
             }
             Self::Missing { setting, with } => {
-                write!(f, "give {} too, or take {} away", Source::Flag.name_of(*setting), with.name())
+                write!(f, "give {} too, or take {} away", setting.name(), with.name())
             }
             Self::Tls(error) => error.fmt(f),
             Self::SecretFile(error) => error.fmt(f),

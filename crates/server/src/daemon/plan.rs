@@ -293,7 +293,8 @@ mod tests {
         ]);
         let told: Vec<String> = faults.err().unwrap().iter().map(ToString::to_string).collect();
         assert_eq!(told.len(), 10, "{told:?}");
-        assert!(told.iter().all(|told| told.starts_with("give --") && !told.contains("hunter2")), "{told:?}");
+        assert!(told.iter().all(|told| told.starts_with("give ") && !told.contains("hunter2")), "{told:?}");
+        assert!(told.contains(&"give tls.certificate too, or take tls.key away".into()), "{told:?}");
         assert!(told.contains(&"give --poll a whole number of seconds above zero, not \"0\"".into()), "{told:?}");
     }
 

@@ -1,5 +1,7 @@
 //! What a server tells of itself, and what it does not.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use keyroom_api::{Code, Live};
@@ -93,4 +95,23 @@ async fn numbers_are_told_nowhere_unless_somebody_wants_them_and_never_to_client
     assert_eq!(reqwest::get(path).await.unwrap().status(), 404);
     let health = metrics_of(&program).replace("/metrics", "/v1/server");
     assert_eq!(reqwest::get(health).await.unwrap().status(), 404);
+}
+
+/// Every word of a text that is the name of a number, without what a histogram adds to it.
+fn names(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|c: char| !(c.is_ascii_lowercase() || c == '_')).filter(|word| word.starts_with("keyroom_"));
+    words.map(|word| ["_bucket", "_sum", "_count"].iter().fold(word, |word, end| word.trim_end_matches(end))).collect()
+}
+
+#[test]
+fn the_dashboard_and_the_page_for_operators_name_the_numbers_that_there_are() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+    let source = read("crates/server/src/metrics/mod.rs");
+    let described: BTreeSet<_> = source.lines().filter(|line| line.contains("    describe_")).flat_map(names).collect();
+    assert!(described.len() > 10, "{described:?}");
+    let dashboard = read("packaging/grafana.json");
+    serde_json::from_str::<serde_json::Value>(&dashboard).unwrap();
+    assert_eq!(names(&dashboard), described);
+    assert_eq!(names(&read("docs/operating.md")), described);
 }

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use keyroom_delivery::{Inspection, LedgerError};
+use keyroom_server::TlsError;
 
 use super::fault::Fault;
 use super::layers::Values;
@@ -69,7 +70,10 @@ pub(super) fn run(values: &Values, mut faults: Vec<Fault>) -> ExitCode {
     };
     settings(&faults).iter().for_each(&mut tell);
     match plan {
-        Some(plan) => examine(&plan).iter().for_each(&mut tell),
+        Some(plan) => {
+            permissions(&faults).iter().for_each(&mut tell);
+            examine(&plan).iter().for_each(&mut tell);
+        }
         None => tell(&Finding::warning("the rest", "was not looked at: correct the settings first")),
     }
     if worst == Level::Failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
@@ -77,19 +81,20 @@ pub(super) fn run(values: &Values, mut faults: Vec<Fault>) -> ExitCode {
 
 fn settings(faults: &[Fault]) -> Vec<Finding> {
     let finding = |fault: &Fault| match fault {
-        Fault::SecretFile(_) => Finding::failed("permissions", fault),
+        Fault::SecretFile(_) | Fault::Tls(TlsError::Key(_)) => Finding::failed("permissions", fault),
         Fault::Tls(_) => Finding::failed("certificate", fault),
         _ => Finding::failed("configuration", fault),
     };
-    let mut findings: Vec<Finding> = faults.iter().map(finding).collect();
-    for (about, says) in
-        [("configuration", "the settings are good"), ("permissions", "nobody else can read what is secret")]
-    {
-        if findings.iter().all(|finding| finding.about != about) {
-            findings.push(Finding::ok(about, says));
-        }
-    }
-    findings
+    let findings: Vec<Finding> = faults.iter().map(finding).collect();
+    let good = findings.iter().all(|finding| finding.about != "configuration");
+    let good = good.then(|| Finding::ok("configuration", "the settings are good"));
+    good.into_iter().chain(findings).collect()
+}
+
+/// Known only where the settings name the files.
+fn permissions(faults: &[Fault]) -> Option<Finding> {
+    let loose = faults.iter().any(|fault| matches!(fault, Fault::SecretFile(_) | Fault::Tls(TlsError::Key(_))));
+    (!loose).then(|| Finding::ok("permissions", "nobody else can read what is secret"))
 }
 
 fn examine(plan: &Plan) -> Vec<Finding> {
