@@ -10,6 +10,7 @@ mod output;
 mod plan;
 mod serve;
 mod settings;
+mod signals;
 
 use std::process::ExitCode;
 
