@@ -278,6 +278,48 @@ mod tests {
     }
 
     #[test]
+    fn each_limit_is_set_by_its_own_setting() {
+        let given = [
+            (Setting::Body, "1 KiB"),
+            (Setting::Message, "2"),
+            (Setting::Batch, "3"),
+            (Setting::KeyPackages, "4"),
+            (Setting::Claims, "5"),
+            (Setting::Mailbox, "6"),
+            (Setting::Addressees, "7"),
+            (Setting::LiveRooms, "8"),
+            (Setting::Poll, "9"),
+            (Setting::Session, "10"),
+            (Setting::Transfer, "11"),
+            (Setting::RateDevice, "12"),
+            (Setting::RateAddress, "13"),
+            (Setting::RateAddressBurst, "14"),
+            (Setting::Drain, "15"),
+        ];
+        let plan = plan(&given).ok().unwrap();
+        let expected = Limits {
+            body: 1_024,
+            message: 2,
+            batch: 3,
+            key_packages: 4,
+            claims: 5,
+            mailbox: 6,
+            addressees: 7,
+            live_rooms: 8,
+            poll: Duration::from_secs(9),
+            session: Duration::from_secs(10),
+            transfer: Duration::from_secs(11),
+            ..Limits::default()
+        };
+        assert_eq!(plan.config.limits, expected);
+        let rate = |per_second: u32, burst: u32| {
+            Some(Rate { per_second: per_second.try_into().unwrap(), burst: burst.try_into().unwrap() })
+        };
+        assert_eq!((plan.config.rates.device, plan.config.rates.address), (rate(12, 120), rate(13, 14)));
+        assert_eq!(plan.drain, Duration::from_secs(15));
+    }
+
+    #[test]
     fn all_that_is_wrong_is_told_at_once_and_no_password_with_it() {
         let faults = plan(&[
             (Setting::Listen, "8440"),
