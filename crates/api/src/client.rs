@@ -58,7 +58,9 @@ impl ClientError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Unavailable => true,
-            Self::Problem(problem) => matches!(problem.code, Code::Unavailable | Code::MailboxFull | Code::Timeout),
+            Self::Problem(problem) => {
+                matches!(problem.code, Code::Unavailable | Code::TooManyRequests | Code::MailboxFull | Code::Timeout)
+            }
             Self::Address | Self::Signer | Self::Malformed => false,
         }
     }

@@ -13,6 +13,7 @@
 //! | request | body | answer |
 //! |---|---|---|
 //! | `GET /healthz` | | 200, JSON |
+//! | `GET /readyz` | | 200, JSON, or 503 |
 //! | `GET /v1/server` | | [`ServerInfo`], JSON |
 //! | `POST /v1/session/challenge` | | [`Challenge`], a bundle |
 //! | `POST /v1/session` | [`SessionRequest`], a bundle | [`Session`], JSON |
@@ -36,7 +37,7 @@
 //! [`Code::WrongEpoch`] and a [`Conflict`] that holds the winner, so that a loser can go on at once.
 //!
 //! # Who sends a request
-//! Every request but those of the first four rows carries the token of a [`Session`], in the header
+//! Every request but those of the first five rows carries the token of a [`Session`], in the header
 //! `Authorization: Bearer …`. A device gets one by signing a [`Challenge`] with its credential keys
 //! ([`session`]); it is good for some minutes, on every node of the server. A browser, which cannot set
 //! headers on a WebSocket, offers two subprotocols: [`LIVE_PROTOCOL`], which is selected, and

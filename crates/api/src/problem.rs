@@ -116,6 +116,8 @@ codes! {
     TooManyKeyPackages = "too-many-key-packages", 422, "The device has too many key packages.";
     /// A device has claimed key packages of one user too often.
     TooManyClaims = "too-many-claims", 429, "Key packages of this user have been claimed too often.";
+    /// A device or an address has sent too many requests.
+    TooManyRequests = "too-many-requests", 429, "Too many requests have come from here.";
     /// The mailbox of a device is full.
     MailboxFull = "mailbox-full", 429, "The mailbox of a device is full.";
     /// The server cannot answer now; the same request may succeed later.

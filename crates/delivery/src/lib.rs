@@ -41,6 +41,7 @@ mod accounts;
 mod bus;
 mod framed;
 mod identities;
+mod inspection;
 mod ledger;
 mod limits;
 mod postgres;
@@ -55,6 +56,7 @@ mod welcome;
 
 pub use accounts::{Accounts, Entered, Entrance, SignatureKey};
 pub use bus::{Bus, LocalBus, Moment, NatsBus, NatsError, Subscription, Topic};
+pub use inspection::Inspection;
 pub use keyroom_api as api;
 pub use ledger::{
     Answer, Appended, Claim, Claims, Created, Durability, KeptInfo, Ledger, LedgerError, LogRead, NewAccess, NewCommit,
@@ -67,7 +69,7 @@ pub use protocol::Protocol;
 pub use refusal::Refusal;
 pub use roster::{Place, Reach, RosterChange, Span, Standing};
 pub use service::{Delivery, Done, Feed, Handshakes, Opened, Sent, Setup, TreeFile};
-pub use sqlite::Sqlite;
+pub use sqlite::{BackupError, Sqlite};
 pub use structural::Structural;
 pub use validator::{
     CheckedKeyPackage, Invalid, Judged, JudgedKeyPackage, Owner, PublicView, Roster, StateChange, StateRecord,

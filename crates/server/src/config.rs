@@ -13,13 +13,20 @@ use keyroom_delivery::{Bus, Clock, Handshakes, Limits, LocalBus, PostgresOptions
 use keyroom_mls::config::Config as ProtocolConfig;
 use keyroom_rustcrypto::RUSTCRYPTO;
 
-use crate::{Authentication, FirstUse, Registrar};
+use crate::{Authentication, FirstUse, Rates, Registrar, TlsFiles};
 
 /// What a server is started with.
 #[derive(Clone)]
 pub struct Config {
     /// Where it listens; port 0 for a free one. Default 127.0.0.1:0.
     pub listen: SocketAddr,
+    /// What it proves itself with to those who connect; `None` for connections in the clear. Default `None`.
+    pub tls: Option<TlsFiles>,
+    /// How many requests callers may send. Default: as many as they like.
+    pub rates: Rates,
+    /// Where it tells its numbers to whoever collects them, at `/metrics` and in the clear; `None` for nowhere.
+    /// They name nobody, but say how busy a server is: never an address that clients reach. Default `None`.
+    pub metrics_listen: Option<SocketAddr>,
     /// Where it keeps what it serves.
     pub database: Database,
     /// The host of all names that it serves, which need not be where it listens.
@@ -48,6 +55,9 @@ impl Config {
     pub fn new(host: Host, database: impl Into<Database>) -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            tls: None,
+            rates: Rates::default(),
+            metrics_listen: None,
             database: database.into(),
             host,
             limits: Limits::default(),

@@ -22,8 +22,8 @@
 //! room with private handshakes a member is who has proved that it knows the secrets of the epoch
 //! ([`AccessProof`](keyroom_api::AccessProof)).
 //!
-//! Tokens travel with every request and protect nothing by themselves: put a proxy that speaks TLS in
-//! front. A server behind something that authenticates can be told to believe what that says
+//! Tokens travel with every request and protect nothing by themselves: give the server a certificate
+//! ([`Config::tls`]) or put a proxy that speaks TLS in front. A server behind something that authenticates can be told to believe what that says
 //! ([`Authentication::TrustedHeader`]).
 //!
 //! ```
@@ -46,12 +46,19 @@ mod body;
 mod config;
 mod files;
 mod live;
+mod metrics;
 mod parts;
+mod rates;
 mod refused;
 mod routes;
+mod secret_file;
 mod server;
+mod tls;
 
 pub use authenticate::{Admission, Authentication, Candidate, FirstUse, Registrar};
 pub use config::{Config, Database};
 pub use files::raise_file_limit;
+pub use rates::{Rate, Rates};
+pub use secret_file::{SecretFileError, check_database_files, check_secret_file};
 pub use server::{Handle, Server, StartError};
+pub use tls::{TlsError, TlsFiles};

@@ -6,12 +6,13 @@ use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::response::Response;
-use keyroom_api::{Bundle as _, LIVE_PROTOCOL, LiveEvent, LiveRequest, Problem};
+use keyroom_api::{Bundle as _, DeviceUri, LIVE_PROTOCOL, LiveEvent, LiveRequest, Problem};
 use keyroom_delivery::{Feed, Refusal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use crate::app::App;
+use crate::metrics::Open;
 use crate::parts::Session;
 use crate::refused::Refused;
 
@@ -34,22 +35,24 @@ pub(crate) async fn upgrade(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Refused> {
     let upgrade = upgrade.map_err(|_| Refused::malformed("this path speaks WebSocket"))?;
+    let device = caller.device.clone();
     let feed = Feed::new(app.delivery.clone(), caller.device)?;
     let over = caller.until.map(|until| Instant::now() + until.saturating_sub(app.delivery.now()));
-    let alive = app.alive.upgrade();
+    let alive = (app.alive.upgrade(), app.metrics.live());
     let upgrade = upgrade.max_message_size(LONGEST_REQUEST).max_frame_size(LONGEST_REQUEST);
     let upgrade = upgrade.read_buffer_size(READ_BUFFER).protocols([LIVE_PROTOCOL]);
-    Ok(upgrade.on_upgrade(move |socket| Live { app, feed, socket, over, _alive: alive }.run()))
+    Ok(upgrade.on_upgrade(move |socket| Live { app, device, feed, socket, over, _alive: alive }.run()))
 }
 
 /// One connection.
 struct Live {
     app: App,
+    device: DeviceUri,
     feed: Feed,
     socket: WebSocket,
     /// When the session ends under which it was opened.
     over: Option<Instant>,
-    _alive: Option<mpsc::Sender<()>>,
+    _alive: (Option<mpsc::Sender<()>>, Open),
 }
 
 /// What happened next.
@@ -136,6 +139,9 @@ impl Live {
             Some(Ok(Message::Binary(_))) => return Err(End::Close(close_code::UNSUPPORTED)),
             Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(End::Gone),
         };
+        if let Err(Refused(problem)) = self.app.limiters.device(&self.device) {
+            return self.refuse(*problem).await;
+        }
         let asked = match serde_json::from_str::<LiveRequest>(&text) {
             Ok(request) => self.feed.request(request).await.map_err(Problem::from),
             Err(_) => Err(*Refused::malformed("this is not a live request").0),
@@ -147,6 +153,7 @@ impl Live {
     }
 
     async fn refuse(&mut self, problem: Problem) -> Result<(), End> {
+        self.app.metrics.refused(problem.code);
         let text = serde_json::to_string(&problem).unwrap_or_default();
         self.send(Message::Text(text.into())).await
     }

@@ -16,7 +16,7 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refused> {
-        Ok(Self(app.authenticate.device(parts)?.device))
+        Ok(Self(authenticated(parts, app)?.device))
     }
 }
 
@@ -27,8 +27,15 @@ impl FromRequestParts<App> for Session {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refused> {
-        Ok(Self(app.authenticate.device(parts)?))
+        Ok(Self(authenticated(parts, app)?))
     }
+}
+
+/// Who sends a request, if it has not sent too many.
+fn authenticated(parts: &Parts, app: &App) -> Result<Authenticated, Refused> {
+    let caller = app.authenticate.device(parts)?;
+    app.limiters.device(&caller.device)?;
+    Ok(caller)
 }
 
 /// The room in the path.

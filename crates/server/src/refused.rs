@@ -57,6 +57,8 @@ impl IntoResponse for Refused {
         if let Some(seconds) = self.0.retry_after.or(unavailable) {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
+        // For whoever counts.
+        response.extensions_mut().insert(self.0.code);
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

@@ -68,6 +68,11 @@ pub trait Bus: Send + Sync {
 
     /// A listener that has no topics yet.
     fn subscribe(&self) -> Subscription;
+
+    /// Whether hints reach other nodes now, as far as is known; always, where there are no others.
+    fn is_connected(&self) -> bool {
+        true
+    }
 }
 
 /// A bus within one process. Hints for a listener that is busy are merged, so that a slow one costs

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_nats::connection::State;
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use futures_util::StreamExt as _;
 use tokio::sync::Notify;
@@ -53,6 +54,7 @@ pub enum NatsError {
 /// What travels are hashes of topics. They name nobody, but whoever can read the subject and guesses
 /// the name of a room can see when something happens there.
 pub struct NatsBus {
+    client: Client,
     local: LocalBus,
     waiting: Arc<Waiting>,
     tasks: [JoinHandle<()>; 2],
@@ -66,6 +68,14 @@ struct Waiting {
 }
 
 impl NatsBus {
+    /// Whether an address can be read, whatever is there.
+    ///
+    /// # Errors
+    /// [`NatsError::Address`].
+    pub fn check_address(url: &str) -> Result<(), NatsError> {
+        url.parse::<ServerAddr>().map(|_| ()).map_err(|_| NatsError::Address)
+    }
+
     /// A bus over the server at `url`, such as `nats://user:password@host:4222` or `tls://host`. It
     /// connects in the background of the runtime that runs this, and again whenever the connection is
     /// lost; whether the server is there now does not matter.
@@ -77,8 +87,9 @@ impl NatsBus {
         let local = LocalBus::new();
         let client = options(&local).connect(address).await.map_err(|_| NatsError::Address)?;
         let waiting = Arc::new(Waiting::default());
-        let tasks = [tokio::spawn(send(client.clone(), waiting.clone())), tokio::spawn(receive(client, local.clone()))];
-        Ok(Self { local, waiting, tasks })
+        let tasks =
+            [tokio::spawn(send(client.clone(), waiting.clone())), tokio::spawn(receive(client.clone(), local.clone()))];
+        Ok(Self { client, local, waiting, tasks })
     }
 }
 
@@ -97,6 +108,10 @@ impl Bus for NatsBus {
 
     fn subscribe(&self) -> Subscription {
         self.local.subscribe()
+    }
+
+    fn is_connected(&self) -> bool {
+        self.client.connection_state() == State::Connected
     }
 }
 
@@ -215,5 +230,6 @@ mod tests {
             bus.publish(&topic);
         }
         assert!(subscription.changed().await.into_keys().eq([topic]));
+        assert!(!bus.is_connected());
     }
 }

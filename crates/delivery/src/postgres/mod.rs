@@ -20,6 +20,7 @@ mod accounts;
 mod entries;
 mod epochs;
 mod failure;
+mod inspect;
 mod key_packages;
 mod mailbox;
 mod open;
@@ -63,6 +64,14 @@ impl Postgres {
     /// What this engine does for one accepted message of 1 KiB, as a script for `pgbench -M prepared`, which
     /// says itself what it needs: one statement, which is one transaction.
     pub const MESSAGE_SCRIPT: &str = include_str!("message.pgbench.sql");
+
+    /// Whether an address can be read, whatever is there.
+    ///
+    /// # Errors
+    /// [`LedgerError::Address`].
+    pub fn check_address(url: &str) -> Result<(), LedgerError> {
+        url.parse::<tokio_postgres::Config>().map(|_| ()).map_err(|_| LedgerError::Address)
+    }
 
     /// Connects to the database at `url`, such as `postgres://user:password@host/database`, checks that
     /// it is durable, and brings its tables up to date. With `sslmode=require` the connection uses TLS

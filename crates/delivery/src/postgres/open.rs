@@ -52,11 +52,7 @@ impl Default for PostgresOptions {
 }
 
 pub(super) async fn open(url: &str, options: &PostgresOptions) -> Result<Pool, LedgerError> {
-    let pool = pool(url, options)?;
-    let db = pool.get().await.map_err(|error| {
-        tracing::error!(error = what_failed(&error), "no connection to PostgreSQL");
-        if is_certificate(&error) { LedgerError::Certificate } else { LedgerError::Unavailable }
-    })?;
+    let (pool, db) = connect(url, options).await?;
     let checked = prepare(&db, options.durability).await;
     if checked.is_err() {
         // It may be in the middle of a transaction.
@@ -64,6 +60,16 @@ pub(super) async fn open(url: &str, options: &PostgresOptions) -> Result<Pool, L
     }
     checked?;
     Ok(pool)
+}
+
+/// The first connection to a database, of which nothing is known yet.
+pub(super) async fn connect(url: &str, options: &PostgresOptions) -> Result<(Pool, Object), LedgerError> {
+    let pool = pool(url, options)?;
+    let db = pool.get().await.map_err(|error| {
+        tracing::error!(error = what_failed(&error), "no connection to PostgreSQL");
+        if is_certificate(&error) { LedgerError::Certificate } else { LedgerError::Unavailable }
+    })?;
+    Ok((pool, db))
 }
 
 fn pool(url: &str, options: &PostgresOptions) -> Result<Pool, LedgerError> {
@@ -113,7 +119,7 @@ async fn is_durable(db: &Client) -> Result<bool, Failure> {
     Ok(read_settings(&db.query_one(SETTINGS, &[]).await?)?.synchronous)
 }
 
-const SETTINGS: &str =
+pub(super) const SETTINGS: &str =
     "SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes')";
 
 /// How the sessions of this ledger write.
@@ -121,7 +127,7 @@ pub(super) async fn durability(db: &Session) -> Outcome<Durability> {
     read_settings(&db.query_opt(SETTINGS, &[]).await?.ok_or(Failure::Corrupt)?)
 }
 
-fn read_settings(row: &Row) -> Outcome<Durability> {
+pub(super) fn read_settings(row: &Row) -> Outcome<Durability> {
     let (commit, fsync, pages): (&str, &str, &str) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     let settings = format!("synchronous_commit={commit}, fsync={fsync}, full_page_writes={pages}");
     Ok(Durability { synchronous: commit != "off" && fsync == "on" && pages == "on", settings })

@@ -5,7 +5,7 @@ use tokio_postgres::Client;
 use super::Failure;
 
 /// What each version adds to the one before. A version that has been released never changes.
-const VERSIONS: [&str; 1] = [include_str!("tables.sql")];
+pub(super) const VERSIONS: [&str; 1] = [include_str!("tables.sql")];
 
 /// Held while the tables change, so that of several nodes that start at once one changes them. Any
 /// number that nobody else in the database uses would do; this is `keyroom` in ASCII.

@@ -12,8 +12,10 @@
 //! processes that share the file.
 
 mod accounts;
+mod backup;
 mod entries;
 mod epochs;
+mod inspect;
 mod key_packages;
 mod mailbox;
 mod rooms;
@@ -32,6 +34,7 @@ use crate::{
     Ledger, LedgerError, LogRead, NewCommit, NewEntry, NewReport, NewRoom, Once, Page, Publication, Published,
     Remembered, Reported, RoomId, RoomRecord, SignatureKey, StateRecord,
 };
+pub use backup::BackupError;
 use threads::{Readers, Writer};
 
 /// How many connections read beside the writer.

@@ -1,5 +1,7 @@
 //! Tables, and how a file is opened.
 
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,7 +11,7 @@ use super::Outcome;
 use crate::{Durability, LedgerError};
 
 /// Version of the tables, in SQLite's `user_version`.
-const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 1;
 
 /// How long a statement waits for another process.
 const BUSY: Duration = Duration::from_secs(5);
@@ -183,9 +185,27 @@ const TABLES: &str = "
 
 /// Opens the file for the writer and brings its tables up to date.
 pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
+    create_private(path)?;
     let db = Connection::open(path).map_err(|e| failure(&e))?;
     let version = prepare(&db).map_err(|e| failure(&e))?;
     if version == VERSION { Ok(db) } else { Err(LedgerError::Corrupt) }
+}
+
+/// Creates the file, if it is not there, for its owner alone: it holds the secret of the sessions. SQLite gives
+/// its mode to the files beside it.
+fn create_private(path: &Path) -> Result<(), LedgerError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => {
+            tracing::error!(kind = ?error.kind(), "the database cannot be created");
+            Err(LedgerError::Unavailable)
+        }
+    }
 }
 
 fn prepare(db: &Connection) -> Outcome<i64> {
@@ -227,7 +247,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, LedgerError> {
     Ok(db)
 }
 
-fn settings(db: &Connection) -> Outcome<()> {
+pub(super) fn settings(db: &Connection) -> Outcome<()> {
     db.busy_timeout(BUSY)?;
     db.pragma_update(None, "foreign_keys", true)?;
     db.set_prepared_statement_cache_capacity(64);

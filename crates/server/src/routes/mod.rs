@@ -2,6 +2,7 @@
 
 mod key_packages;
 mod mailbox;
+mod ready;
 mod rooms;
 mod session;
 mod trees;
@@ -11,7 +12,7 @@ use std::time::Instant;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use keyroom_api::{BUNDLE, Bundle, Code, JSON, ServerInfo};
@@ -21,6 +22,8 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::live;
+use crate::metrics::known;
+use crate::rates::limit;
 use crate::refused::Refused;
 
 /// Longest body of a request in JSON, in bytes.
@@ -35,6 +38,7 @@ pub(crate) fn router(app: App) -> Router {
     let of_device = get(key_packages::stock).post(key_packages::publish).put(key_packages::replace);
     Router::new()
         .route("/healthz", get(health))
+        .route("/readyz", get(ready::ready))
         .route("/v1/server", get(server))
         .route("/v1/session/challenge", post(session::challenge))
         .route("/v1/session", post(session::open))
@@ -53,19 +57,21 @@ pub(crate) fn router(app: App) -> Router {
         .route("/v1/live", get(live::upgrade))
         .fallback(async || Refused::new(Code::NotFound))
         .method_not_allowed_fallback(async || Refused::new(Code::MethodNotAllowed))
-        .layer(from_fn(record))
+        .layer(from_fn_with_state(app.clone(), limit))
+        .layer(from_fn_with_state(app.clone(), record))
         .with_state(app)
 }
 
-/// Writes a line about a request: its route and what came of it, and nobody's name.
-async fn record(request: Request, next: Next) -> Response {
+/// Counts a request and writes a line about it: its route and what came of it, and nobody's name.
+async fn record(State(app): State<App>, request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let started = Instant::now();
     let response = next.run(request).await;
     let route = route.as_ref().map_or("unknown", MatchedPath::as_str);
-    let (status, elapsed) = (response.status().as_u16(), started.elapsed());
-    tracing::debug!(%method, route, status, ?elapsed, "answered");
+    let (status, elapsed) = (response.status(), started.elapsed());
+    tracing::debug!(method = known(&method), route, status = status.as_u16(), ?elapsed, "answered");
+    app.metrics.answered(&method, route, status, response.extensions().get().copied(), elapsed);
     response
 }
 
