@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, RwLock};
 
-use keyroom_api::{ACCESS_LABEL, REPORT_LABEL};
+use keyroom_api::{ACCESS_LABEL, DeviceUri, REPORT_LABEL};
 use keyroom_authority::{Authorities, device_of};
 use keyroom_crypto::Provider;
 use keyroom_crypto::labels::verify_with_label;

@@ -26,7 +26,8 @@ fn context(user: &str, env: &mut Env) -> Arc<Context> {
     let row = DeviceRow { device: device.clone(), cipher_suite: 1 };
     let signer = signer(store.as_ref(), suite, &row, env).unwrap();
     let (config, judge) = (Arc::new(Config::default()), Arc::new(TrustNames));
-    Arc::new(Context { store, provider: &RUSTCRYPTO, suite, config, judge, device, signer })
+    let credential = device.credential().into();
+    Arc::new(Context { store, provider: &RUSTCRYPTO, suite, config, judge, device, signer, credential })
 }
 
 fn room(name: &str) -> RoomUri {
