@@ -156,6 +156,21 @@ async fn what_makes_no_sense_is_refused_in_types() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_whose_mailbox_is_full_keeps_nobody_else_out() {
+    let world = World::with(|config| config.limits.mailbox = 1).await;
+    let alice = world.client("alice").await;
+    // Bob is away, and fetches no Welcome.
+    world.client("bob").await.close().await.unwrap();
+    world.client("carol").await;
+    let (first, second) = (alice.create_room("first").await.unwrap(), alice.create_room("second").await.unwrap());
+    assert_eq!(first.invite("bob").await, Ok(1));
+    let full = Error::Refused(Code::MailboxFull);
+    assert_eq!(second.invite_all(["bob", "carol"]).await, Ok(vec![Err(full.clone()), Ok(1)]));
+    assert_eq!(second.invite("bob").await, Err(full));
+    assert_eq!(second.rotate().await, Ok(2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn key_packages_are_made_up_for_as_they_are_used() {
     let world = World::new().await;
     let bob = world.client("bob").await;

@@ -25,8 +25,12 @@ pub struct Limits {
     pub addressees: usize,
     /// How many epochs an application message may be late. Default 4.
     pub late_epochs: u64,
-    /// How many epochs keep their GroupInfo and public state, the current one included. Default 4.
+    /// How many epochs keep their GroupInfo and public state, the current one included, where the server can read
+    /// handshakes. Each costs what its commit changed. A commit that members cannot follow can be reported as long
+    /// as the epoch that it ended is kept. Default 256.
     pub epochs_kept: u64,
+    /// The same where it cannot: there each epoch costs a whole tree. Default 4.
+    pub private_epochs_kept: u64,
     /// How many do as long as a Welcome into the oldest of them has not been fetched: its tree belongs
     /// to it. Default 1,000.
     pub epochs_for_welcomes: u64,
@@ -64,7 +68,8 @@ impl Default for Limits {
             mailbox: 1_000,
             addressees: 10_000,
             late_epochs: 4,
-            epochs_kept: 4,
+            epochs_kept: 256,
+            private_epochs_kept: 4,
             epochs_for_welcomes: 1_000,
             trees: 64 << 20,
             recent: 16 << 20,

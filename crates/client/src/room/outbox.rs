@@ -1,8 +1,8 @@
 //! What is to be sent, and what became of it.
 
 use keyroom_api::{
-    Bundle as _, ClientError, Code, CommitBundle, DeviceClaim, IdempotencyKey, Offer, Receipt, Report, RoomBundle,
-    UserUri,
+    Bundle as _, ClientError, Code, CommitBundle, DeviceClaim, DeviceUri, IdempotencyKey, Offer, Receipt, Report,
+    RoomBundle, UserUri,
 };
 use keyroom_mls::error::{Error as ProtocolError, Usage as ProtocolUsage};
 use keyroom_store::Transaction;
@@ -250,11 +250,32 @@ impl Room {
             Some(Handshake::Create { .. }) => self.creation_failed(error),
             Some(Handshake::Join { .. }) => self.join_failed(refused(error)),
             Some(Handshake::Commit { entries, .. }) => {
-                let entries = entries.clone();
+                let without = self.unreachable(error).map(|device| device.user());
+                let to_blame = |entry: &&u64| match (self.outbox.get(entry), &without) {
+                    (Some(Outgoing::Invite { user, .. }), Some(without)) => user == without,
+                    _ => false,
+                };
+                let blamed: Vec<u64> = entries.iter().filter(to_blame).copied().collect();
+                // What else was asked for goes into the next commit.
+                let entries = if blamed.is_empty() { entries.clone() } else { blamed };
                 self.commit_refused(&entries, &refused(error))
             }
             None => Ok(()),
         }
+    }
+
+    /// The device to which the server cannot deliver the Welcome that a handshake has for it. Its mailbox may have
+    /// space again some day, but the others do not wait.
+    pub(super) fn unreachable(&self, why: &ClientError) -> Option<DeviceUri> {
+        let ClientError::Problem(problem) = why else { return None };
+        let index = problem.index.filter(|_| matches!(problem.code, Code::MailboxFull | Code::UnknownDevice))?;
+        let limits = Limits::default();
+        let welcomes = match self.handshake.as_ref()? {
+            Handshake::Create { bundle } => RoomBundle::from_bytes(bundle, &limits).ok()?.welcomes,
+            Handshake::Commit { bundle, .. } => CommitBundle::from_bytes(bundle, &limits).ok()?.welcomes,
+            Handshake::Join { .. } | Handshake::Report { .. } => return None,
+        };
+        welcomes.into_iter().flat_map(|welcome| welcome.devices).nth(index)
     }
 
     /// Takes over the key packages that the server has given out for an invitation.

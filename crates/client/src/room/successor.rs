@@ -7,14 +7,14 @@
 use std::collections::BTreeSet;
 
 use keyroom_api::{
-    Bundle as _, ClientError, Code, DeviceClaim, DeviceUri, RoomBundle, RoomUri, ShortName, UserUri, WelcomeTo,
+    Bundle as _, ClientError, DeviceClaim, DeviceUri, RoomBundle, RoomUri, ShortName, UserUri, WelcomeTo,
 };
 use keyroom_crypto::Secret;
 use keyroom_mls::config::Inputs;
 use keyroom_mls::group::{Group, GroupInfoContent, Succession, Successor, TreeDelivery};
 use keyroom_mls::record::ChangeSet;
 use keyroom_store::{RowKey, Transaction};
-use keyroom_wire::{GroupId, KeyPackage, Limits};
+use keyroom_wire::{GroupId, KeyPackage};
 
 use super::commit::{additions, is_final};
 use super::join::{group_id, new_row};
@@ -158,17 +158,6 @@ impl Room {
     /// Goes on without a device that cannot be brought along. Returns whether that makes a difference.
     pub(crate) fn leave_out(&mut self, device: DeviceUri) -> bool {
         self.left_out.insert(device)
-    }
-
-    /// The device to which the server cannot deliver its Welcome. Its mailbox may have space again some day, but
-    /// the others do not wait.
-    pub(super) fn unreachable(&self, why: &ClientError) -> Option<DeviceUri> {
-        let (ClientError::Problem(problem), Some(Handshake::Create { bundle })) = (why, &self.handshake) else {
-            return None;
-        };
-        let index = problem.index.filter(|_| matches!(problem.code, Code::MailboxFull | Code::UnknownDevice))?;
-        let bundle = RoomBundle::from_bytes(bundle, &Limits::default()).ok()?;
-        bundle.welcomes.into_iter().flat_map(|welcome| welcome.devices).nth(index)
     }
 
     fn branch(&mut self, name: (&RoomUri, &[u8]), members: &[Claimed], env: &mut Env) -> Result<Branch, Error> {

@@ -63,7 +63,7 @@ impl Delivery {
             access,
             welcomes,
             mailbox: self.limits.mailbox,
-            epochs_kept: self.limits.epochs_kept,
+            epochs_kept: if found.keyed { self.limits.private_epochs_kept } else { self.limits.epochs_kept },
             epochs_for_welcomes: self.limits.epochs_for_welcomes,
             closes: view.is_ended(),
         };

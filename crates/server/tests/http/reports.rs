@@ -243,6 +243,27 @@ async fn a_psk_that_nobody_has_ends_the_room_and_a_branch_goes_on() {
 }
 
 #[tokio::test]
+async fn a_commit_can_be_reported_although_many_have_followed_it_meanwhile() {
+    let mut meeting = Meeting::new().await;
+    let mut first = None;
+    for number in 0..40 {
+        let connection = meeting.connection(MALLORY);
+        let bob = &mut meeting.members[MALLORY];
+        let signer = bob.client.signer.as_ref();
+        let (pending, _) = bob.group.commit().group_info(OUTSIDE).build(signer, &now(), &mut *meeting.rng).unwrap();
+        let verdict = pending.questions().accept_unseen();
+        let delivery = pending.for_atomic_delivery(&verdict).unwrap();
+        let (message, info) = (delivery.message.to_vec(), delivery.admission.group_info.clone().unwrap());
+        bob.group.apply(pending.into_staged(), &verdict).unwrap();
+        let bundle = CommitBundle::new(message.clone(), info);
+        let receipt = connection.commit(&meeting.uri, &bundle, &key(format!("commit{number}"))).await.unwrap();
+        first.get_or_insert((message, receipt));
+    }
+    let (commit, receipt) = first.unwrap();
+    meeting.goes_on_without_bob_after(&commit, receipt, ReportReason::Path).await;
+}
+
+#[tokio::test]
 async fn path_secrets_that_open_for_nobody_end_the_room_and_a_branch_goes_on() {
     let mut meeting = Meeting::new().await;
     let spoil = |path: &mut keyroom_wire::UpdatePath| {
