@@ -191,7 +191,8 @@ impl Room {
     /// [`invite`](Self::invite).
     ///
     /// # Errors
-    /// [`Error::Name`] if one of these is no name; then nobody is invited.
+    /// [`Error::Name`] if one of these is no name; then nobody is invited. Nor if one is a user of another server:
+    /// then [`Usage::ForeignHost`](crate::Usage::ForeignHost) is what became of each.
     pub async fn invite_all<'a>(
         &self,
         users: impl IntoIterator<Item = &'a str>,

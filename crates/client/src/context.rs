@@ -94,10 +94,11 @@ pub(crate) fn stored_credential(store: &dyn Store) -> Result<Option<Credential>,
     row.map(|row| Credential::from_bytes(&row, &Limits::default()).map_err(|_| Error::Corrupt)).transpose()
 }
 
-/// Makes a credential durable.
+/// Makes a credential durable, and with it that the key packages which the server has are older.
 pub(crate) fn store_credential(store: &dyn Store, credential: &Credential) -> Result<(), Error> {
     let row = Zeroizing::new(credential.to_bytes());
-    Ok(store.apply(Transaction::new().put(rows::credential_key(), row))?)
+    let change = Transaction::new().put(rows::credential_key(), row);
+    Ok(store.apply(change.put(rows::stale_stock_key(), Zeroizing::new(Vec::new())))?)
 }
 
 impl Context {

@@ -483,6 +483,9 @@ impl Driver {
     /// Makes up for the key packages that the server lacks.
     fn stock(&mut self, answer: Result<Answer, ClientError>) {
         self.stocking = false;
+        if let (Err(_), Some(renewal)) = (&answer, &mut self.renewal) {
+            renewal.replacing = false;
+        }
         let stock = match answer {
             Ok(Answer::Stock(stock)) => stock,
             Err(error) if !error.is_retryable() => {
@@ -492,6 +495,14 @@ impl Driver {
             Ok(_) | Err(_) => return self.restock_later(),
         };
         self.restock_pause = PAUSE;
+        match self.replaces_stock() {
+            Ok(false) => {}
+            Ok(true) => return,
+            Err(error) => {
+                tracing::warn!(%error, "old key packages could not be replaced");
+                return self.restock_later();
+            }
+        }
         let kinds = self.lacking(&stock);
         if kinds.is_empty() {
             self.stocked = true;

@@ -183,6 +183,11 @@ pub(crate) fn credential_key() -> RowKey {
     RowKey::new(DEVICE, b"credential".as_slice())
 }
 
+/// There while the server has key packages with an older credential.
+pub(crate) fn stale_stock_key() -> RowKey {
+    RowKey::new(DEVICE, b"stale-stock".as_slice())
+}
+
 pub(crate) fn encode<T: Serialize>(value: &T) -> Result<RecordValue, Error> {
     serde_json::to_vec(value).map(Zeroizing::new).map_err(|_| Error::Corrupt)
 }

@@ -21,8 +21,7 @@ impl Identities {
 
     /// Judges whoever comes in, or shows a new credential: their certificates must be good now.
     pub(crate) fn check(&self, credential: &Credential, key: &SignaturePublicKey, now: u64) -> Result<(), Invalid> {
-        let Some(verified) = self.verify(credential, key, now)? else { return Ok(()) };
-        verified.lapse.map_or(Ok(()), |lapse| Err(Invalid::Lapsed(lapse)))
+        self.good(credential, key, now).map(drop)
     }
 
     /// Judges all that an epoch asks. Of those who were there before, the chain alone counts: they may have been away.
@@ -33,10 +32,9 @@ impl Identities {
         for question in questions.iter() {
             match question {
                 Question::Present(member) => drop(self.identity(member, now)?),
-                Question::Joins(member) => self.check_member(member, now)?,
+                Question::Joins(member) => drop(self.newcomer(member, now)?),
                 Question::Changes { old, new } | Question::Rejoins { old, new } => {
-                    self.check_member(new, now)?;
-                    let identities = (self.identity(old, now)?, self.identity(new, now)?);
+                    let identities = (self.identity(old, now)?, self.newcomer(new, now)?);
                     if !matches!(identities, (Some(old), Some(new)) if old.is_same_client(&new)) {
                         return Err(Invalid::ForeignCredential);
                     }
@@ -47,9 +45,16 @@ impl Identities {
         Ok(())
     }
 
-    fn check_member(&self, member: &Member, now: u64) -> Result<(), Invalid> {
+    fn newcomer(&self, member: &Member, now: u64) -> Result<Option<Identity>, Invalid> {
         let credential = member.credential().map_err(|_| Invalid::Malformed)?;
-        self.check(&credential, &member.signature_key(), now)
+        self.good(&credential, &member.signature_key(), now)
+    }
+
+    fn good(&self, credential: &Credential, key: &SignaturePublicKey, now: u64) -> Result<Option<Identity>, Invalid> {
+        match self.verify(credential, key, now)? {
+            Some(Verified { lapse: Some(lapse), .. }) => Err(Invalid::Lapsed(lapse)),
+            verified => Ok(verified.map(|verified| verified.identity)),
+        }
     }
 
     fn identity(&self, member: &Member, now: u64) -> Result<Option<Identity>, Invalid> {

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use keyroom_api::{DeviceUri, RoomUri};
 use keyroom_crypto::{Signer, Suite};
-use keyroom_store::Store;
+use keyroom_store::{Store, Transaction};
 use keyroom_wire::Credential;
 use tokio::time::Instant;
 
 use super::{Driver, Incoming};
 use crate::identity::{Applicant, Enrolment, renewal};
-use crate::rows::{Outgoing, Phase};
+use crate::rows::{self, Outgoing, Phase};
 use crate::slot::{LONGEST_PAUSE, PAUSE};
 use crate::transport::Request;
 use crate::{Error, context, stock};
@@ -29,6 +29,10 @@ pub(crate) struct Renewal {
     pub(super) due: Option<Instant>,
     asking: bool,
     pause: Duration,
+    /// The server has key packages with an older certificate.
+    pub(super) stale: bool,
+    /// It has been asked to replace them.
+    pub(super) replacing: bool,
 }
 
 /// The credential with which a device begins: the stored one, or else a new one, which must come before anything else.
@@ -51,7 +55,9 @@ pub(super) async fn begin(
             credential
         }
     };
-    Ok((credential, Some(Renewal { enrolment, applicant, due: None, asking: false, pause: PAUSE })))
+    let stale = store.row(&rows::stale_stock_key())?.is_some();
+    let (asking, replacing) = (false, false);
+    Ok((credential, Some(Renewal { enrolment, applicant, due: None, asking, pause: PAUSE, stale, replacing })))
 }
 
 /// An authority that makes a mistake would cost all rooms of this device.
@@ -100,9 +106,11 @@ impl Driver {
         match taken {
             Ok(credential) => {
                 renewal.pause = PAUSE;
+                // What is on its way has the certificate before this one.
+                (renewal.stale, renewal.replacing) = (true, false);
                 self.context.renew(credential);
                 self.plan_renewal(LEAST);
-                self.replace_stock();
+                self.ask_stock(Request::Stock);
                 self.rooms.values_mut().for_each(|slot| slot.shown = None);
             }
             Err(error) => {
@@ -145,14 +153,19 @@ impl Driver {
         }
     }
 
-    /// Key packages with the old certificate go.
-    fn replace_stock(&mut self) {
-        match stock::fill(&self.context, &self.full_stock(), &mut self.env) {
-            Ok(key_packages) => {
-                self.stocking = false;
-                self.ask_stock(Request::Replace { key_packages });
-            }
-            Err(error) => tracing::warn!(%error, "key packages with the new certificate could not be made"),
+    /// The server has answered about key packages. Whether it was asked to replace old ones now, which comes first.
+    pub(super) fn replaces_stock(&mut self) -> Result<bool, Error> {
+        let Some(renewal) = self.renewal.as_mut().filter(|renewal| renewal.stale) else { return Ok(false) };
+        if renewal.replacing {
+            self.context.store.apply(Transaction::new().delete(rows::stale_stock_key()))?;
+            (renewal.stale, renewal.replacing) = (false, false);
+            return Ok(false);
         }
+        let key_packages = stock::fill(&self.context, &self.full_stock(), &mut self.env)?;
+        if let Some(renewal) = &mut self.renewal {
+            renewal.replacing = true;
+        }
+        self.ask_stock(Request::Replace { key_packages });
+        Ok(true)
     }
 }

@@ -116,8 +116,7 @@ impl Room {
     /// together, before anything is sent.
     fn build(&mut self, plan: &Plan, env: &mut Env) -> Result<(), Error> {
         let now = env.now();
-        let credential = self.context.credential();
-        let renewed = if self.shows_credential()? { None } else { Some(credential) };
+        let renewed = if self.shows_credential()? { None } else { Some(self.context.credential()) };
         let (pending, changes) = self.with_group(|group, context| {
             let mut commit = group.commit().group_info(context.group_info()).welcome_tree(TreeDelivery::OutOfBand);
             for (_, key_package) in &plan.add {
