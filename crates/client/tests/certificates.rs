@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use keyroom::transport::Later;
+use keyroom::transport::{Answer, Feed, Later, Request, Transport};
 use keyroom::{
-    Applicant, Authorities, Client, Code, Config, CredentialError, Enrolment, Error, Lapse, MemoryStore, Options, Room,
-    TrustAuthorities, Untrusted,
+    Applicant, Authorities, Client, ClientError, Code, Config, CredentialError, Enrolment, Error, Lapse, MemoryStore,
+    Options, Room, TrustAuthorities, Untrusted,
 };
 use keyroom_authority::{Issuer, Revoked, Serial, Validity};
 use keyroom_delivery::Protocol;
@@ -246,6 +246,44 @@ async fn a_client_that_was_closed_when_it_should_have_renewed_does_so_when_it_is
     assert!(expires(&room, 0).await > first);
     // It is done once.
     assert_eq!(authority.issued(), 2);
+}
+
+/// Loses the first requests to replace key packages.
+struct Lossy {
+    inner: Arc<dyn Transport>,
+    replacements: Arc<AtomicU8>,
+}
+
+impl Transport for Lossy {
+    fn request(&self, request: Request) -> Later<'_, Result<Answer, ClientError>> {
+        let lost = matches!(request, Request::Replace { .. }) && self.replacements.fetch_add(1, Ordering::SeqCst) < 2;
+        if lost { Box::pin(async { Err(ClientError::Unavailable) }) } else { self.inner.request(request) }
+    }
+
+    fn live(&self) -> Later<'_, Result<Box<dyn Feed>, ClientError>> {
+        self.inner.live()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn old_key_packages_are_replaced_although_requests_are_lost() {
+    let authority = Authority::new();
+    let world = authority.world().await;
+    let (store, replacements) = (Arc::new(MemoryStore::new()), Arc::new(AtomicU8::new(0)));
+    let counted = replacements.clone();
+    let lossy = |inner| Arc::new(Lossy { inner, replacements: counted }) as Arc<dyn Transport>;
+    let options = authority.options(&world, "bob").transport(lossy);
+    let bob = Client::open(store.clone(), &world.server.url(), options).await.unwrap();
+    bob.reachable().await.unwrap();
+    assert_eq!(replacements.load(Ordering::SeqCst), 3);
+    bob.close().await.unwrap();
+    // Once they are new, they stay.
+    let counted = replacements.clone();
+    let lossy = |inner| Arc::new(Lossy { inner, replacements: counted }) as Arc<dyn Transport>;
+    let options = authority.options(&world, "bob").transport(lossy);
+    let again = Client::open(store, &world.server.url(), options).await.unwrap();
+    again.reachable().await.unwrap();
+    assert_eq!(replacements.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
